@@ -1,0 +1,61 @@
+"""One run of a recipe: where it writes, what it was asked for, and the units its stages make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cgs.base.options import Recipe, SystemOptions
+from cgs.base.unit import Unit
+
+STAGE_DIRS = ("0-corpus", "1-data", "2-lang", "3-feats", "4-align", "5-acoustic", "6-keyword", "7-pack", "8-decode", "9-hardware", "10-report")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe, its options and its directory.
+
+    Args:
+        root: the experiment's directory, e.g. exp/fsdd.
+        recipe: every option.
+        corpus: the raw corpus, from --corpus; None where stage 0 downloads or makes it.
+        n_jobs: processes at a time.
+        device: torch device of training, "cpu" or "cuda".
+        trust_code: take changed code for unchanged results.
+        command: the command line, for the report.
+    """
+
+    root: Path
+    recipe: Recipe
+    corpus: Path | None = None
+    n_jobs: int = 1
+    device: str = "cpu"
+    trust_code: bool = False
+    command: str = ""
+
+    def unit(self, name: str, options: dict[str, Any], inputs: list[str], code: list[str]) -> Unit:
+        """The unit `name` of this experiment; see `Unit`."""
+        return Unit(self.root, name, options, inputs, code, self.trust_code)
+
+    def log_dir(self, stage: int) -> Path:
+        """Where the jobs of a stage write their logs."""
+        return self.root / "log" / STAGE_DIRS[stage]
+
+    def systems(self, *tasks: str) -> Iterator[tuple[str, SystemOptions, int]]:
+        """Yield (name, options, seed) of every network, one for each seed, of the given tasks or of all."""
+        for name, system in self.recipe.systems.items():
+            if not tasks or system.task in tasks:
+                for seed in system.seeds:
+                    yield name, system, seed
+
+
+def network_unit(task: str, system: str, seed: int) -> str:
+    """Name of the unit of a trained network: network_unit("asr", "cgs", 1) is "5-acoustic/cgs/seed1"."""
+    return f"{'5-acoustic' if task == 'asr' else '6-keyword'}/{system}/seed{seed}"
+
+
+def system_unit(stage_dir: str, system: str, seed: int) -> str:
+    """Name of the unit a later stage makes for a network: "7-pack/cgs/seed1". A system's name belongs to one task."""
+    return f"{stage_dir}/{system}/seed{seed}"

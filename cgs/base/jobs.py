@@ -1,0 +1,73 @@
+"""Independent jobs in several processes, each with a log of its own.
+
+The standard library's pool is enough for one machine; every job is one importable function of one picklable
+item, which is also what a cluster scheduler would ask for."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cgs.base import log
+from cgs.base.errors import CgsError, ToolError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+"""A job computes on one thread, so its numbers do not depend on how many jobs run beside it."""
+
+
+def _start(log_file: Path, function: Callable[[Any], Any], item: Any) -> Any:
+    log.to_file(log_file)
+    try:
+        return function(item)
+    except CgsError:
+        log.LOG.error(traceback.format_exc())
+        raise
+    except OSError:
+        log.LOG.error(traceback.format_exc())
+        raise
+    except Exception as error:
+        log.LOG.error(traceback.format_exc())
+        raise ToolError(f"job failed with {type(error).__name__}: {error}", f"this is a bug; the traceback is in {log_file}") from None
+
+
+def run_jobs(function: Callable[[Item], Result], items: Sequence[Item], names: Sequence[str], n_jobs: int, log_dir: Path) -> list[Result]:
+    """Run `function` once for each item, at most `n_jobs` at a time.
+
+    Args:
+        function: a module-level function.
+        items: its arguments; they and the results must pickle.
+        names: one for each item; the log is `log_dir/<name>.log`.
+        n_jobs: processes at a time. Always separate processes, so that one job and many compute alike.
+        log_dir: directory of the logs.
+    Returns: the results, in the order of the items.
+    Raises: the first error of any job, after the running ones have ended. ToolError: a job died.
+    """
+    if not items:
+        return []
+    os.environ.update(ONE_THREAD)
+    logs = [log_dir / f"{name.replace('/', '.')}.log" for name in names]
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(max_workers=min(n_jobs, len(items)), mp_context=context, max_tasks_per_child=1)
+    with pool:
+        futures = {pool.submit(_start, path, function, item): index for index, (path, item) in enumerate(zip(logs, items, strict=True))}
+        results: dict[int, Result] = {}
+        try:
+            for future in log.progress(as_completed(futures), f"{len(items)} jobs", total=len(items)):
+                index = futures[future]
+                results[index] = future.result()
+                if len(items) > 1:
+                    log.LOG.info("  done: %s", names[index])
+        except BrokenProcessPool as error:
+            raise ToolError(f"a job died without a word, perhaps for want of memory; see {log_dir}", "try a smaller --nj") from error
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return [results[index] for index in range(len(items))]

@@ -1,0 +1,179 @@
+"""Every option of a recipe: its name, type, default, bounds and meaning, in one place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Options(BaseModel):
+    """A group of options; unknown names are errors, and values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Download(Options):
+    """One file that stage 0 fetches for users with a network."""
+
+    url: str = Field(description="where the archive is")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="checksum of the archive")
+    n_bytes: Positive = Field(description="size of the archive, in bytes")
+
+
+class RecipeOptions(Options):
+    name: str = Field(pattern="^[a-z0-9_]+$", description="name of the recipe, of its folder and of its data script local/<name>.py")
+    title: str = Field(description="one line on the corpus, for the report")
+    seed: int = Field(0, ge=0, description="seed of everything that is drawn at random, except a system's own seeds")
+
+
+class CorpusOptions(Options):
+    licence: str = Field(description="licence of the corpus")
+    attribution: str = Field(description="who made it, for the report")
+    download: list[Download] = Field(default=[], description="archives to fetch when --corpus is not given")
+
+
+class DataOptions(Options):
+    sample_rate: Positive = Field(16000, description="samples per second of every recording; anything else is an error unless data.resample")
+    resample: bool = Field(False, description="resample recordings of another rate (torchaudio) instead of refusing them")
+    max_oov_fraction: Fraction = Field(0.0, description="words of the training text missing from the lexicon, at most")
+    max_bad_fraction: Fraction = Field(0.0, description="utterances that may be dropped for a stated reason (empty, too short), at most")
+
+
+class LangOptions(Options):
+    ngram_order: int = Field(3, ge=1, le=5, description="order of the language model")
+    vocabularies: list[Literal["train", "lexicon"]] = Field(["train"], min_length=1, description="words the recogniser knows: those of the training text, or of the whole lexicon; the first is the main condition")
+    silence_probability: float = Field(0.5, gt=0, lt=1, description="probability of silence between words")
+    position_dependent: bool = Field(False, description="mark phones by their place in the word, as Kaldi does")
+
+
+class FeatsOptions(Options):
+    frame_shift: float = Field(0.01, gt=0, description="s")
+    frame_length: float = Field(0.025, gt=0, description="s")
+    low_hz: float = Field(20.0, ge=0, description="lower edge of the mel filters, Hz")
+    high_hz: float = Field(0.0, description="upper edge, Hz; 0 or less counts down from half the sample rate")
+    n_ceps: int = Field(13, ge=2, description="MFCC coefficients, for alignment and keywords")
+    n_mfcc_mels: Positive = Field(23, description="mel filters under the MFCC")
+    n_mels: Positive = Field(40, description="log-mel filters, for acoustic networks")
+    dither: float = Field(0.0, ge=0, description="noise added to the samples, in 16-bit steps; 0 keeps features deterministic")
+
+
+class AlignOptions(Options):
+    mono_iterations: Positive = Field(30, description="passes of monophone training")
+    mono_gaussians: Positive = Field(1000, description="Gaussians of the monophone model")
+    triphone: bool = Field(True, description="train context-dependent triphones after the monophones")
+    tri_iterations: Positive = Field(25, description="passes of triphone training")
+    n_leaves: Positive = Field(500, description="leaves of the decision tree, at most: the pdfs of the system")
+    tri_gaussians: Positive = Field(4000, description="Gaussians of the triphone model")
+    beam: float = Field(10.0, gt=0, description="alignment beam")
+    retry_beam: float = Field(40.0, gt=0, description="beam of the second try of an utterance that found no path")
+    max_failed_fraction: Fraction = Field(0.02, description="utterances that may fail to align, at most")
+
+
+class TrainOptions(Options):
+    epochs: Positive = Field(10, description="passes over the training frames")
+    minibatch: Positive = Field(256, description="frames a step")
+    learning_rate: float = Field(1e-3, gt=0, description="of the first epoch (Adam)")
+    min_learning_rate: float = Field(1e-5, gt=0, description="the cosine schedule ends here")
+    dropout: float = Field(0.1, ge=0, lt=1, description="of hidden outputs during training")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
+    held_out_fraction: float = Field(0.05, gt=0, lt=0.5, description="training speakers or, where they are few, utterances kept aside to choose the best epoch")
+    patience: Positive = Field(5, description="epochs without a better held-out loss before training stops")
+    left_context: int = Field(5, ge=0, description="frames before the current one in the input")
+    right_context: int = Field(5, ge=0, description="frames after it")
+    mel_warp: float = Field(0.0, ge=0, lt=0.5, description="each utterance's mel axis is stretched by up to this fraction, drawn anew each epoch")
+    frequency_masks: int = Field(0, ge=0, description="bands of an utterance set to its mean, drawn anew each epoch (SpecAugment)")
+    frequency_mask_bins: Positive = Field(6, description="widest such band")
+    gain: float = Field(0.0, ge=0, description="constant added to all log-mel values or to c0 of an utterance, drawn from +- this")
+
+
+class NnOptions(TrainOptions):
+    """Acoustic networks."""
+
+
+class KwsOptions(TrainOptions):
+    """Keyword networks and what turns their posteriors into detections."""
+
+    left_context: int = Field(20, ge=0, description="frames before the current one: 20 + 1 + 10 = 31 frames x 13 = 403 inputs")
+    right_context: int = Field(10, ge=0, description="frames after it")
+    min_keyword_overlap: float = Field(0.5, gt=0, le=1, description="share of a keyword's frames at which its label starts: later frames have more of the word in view")
+    frame_stride: Positive = Field(1, description="train on every n-th frame of other speech and silence")
+    smooth_frames: Positive = Field(30, description="w_smooth of Chen, Parada and Heigold 2014")
+    window_frames: Positive = Field(100, description="w_max of Chen, Parada and Heigold 2014")
+
+
+class SystemOptions(Options):
+    task: Literal["asr", "kws"] = Field(description="acoustic (asr) or keyword (kws) network")
+    method: Literal["dense", "cgs"] = Field(description="fully connected, or coarse-grain sparse")
+    hidden: list[Positive] = Field(min_length=1, description="widths of the hidden layers")
+    density: float = Field(1.0, gt=0, le=1, description="share of the weight blocks kept; 1 for dense")
+    block: Positive = Field(1, description="side of a block, in weights; 1 for dense")
+    dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
+    bits: int = Field(6, ge=2, le=8, description="bits of a packed weight")
+    seeds: list[int] = Field([1], min_length=1, description="one network, and one row of the results, for each")
+
+    @model_validator(mode="after")
+    def _method_fits(self) -> SystemOptions:
+        if self.method == "dense" and (self.density != 1 or self.block != 1):
+            raise ValueError("a dense system has density 1 and block 1; set method = \"cgs\" or remove them")
+        if self.method == "cgs" and (self.density == 1 or self.block < 2):
+            raise ValueError("a cgs system needs density below 1 and block of at least 2")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds {self.seeds} hold a seed twice")
+        return self
+
+
+class PackOptions(Options):
+    activation_bits: int = Field(8, ge=4, le=16, description="bits of inputs and hidden outputs")
+    bias_bits: int = Field(16, ge=8, le=32, description="bits of a bias")
+    epochs: int = Field(1, ge=0, description="passes of quantisation-aware fine-tuning")
+    learning_rate: float = Field(1e-4, gt=0, description="of the fine-tuning")
+
+
+class DecodeOptions(Options):
+    beam: float = Field(13.0, gt=0, description="search beam")
+    max_active: Positive = Field(5000, description="active states a frame, at most")
+    acoustic_scales: list[float] = Field([0.05, 0.07, 0.1, 0.14, 0.2], min_length=1, description="network likelihood weights tried on dev (the language-model weight is the reciprocal)")
+    gmm_acoustic_scales: list[float] = Field([0.05, 0.07, 0.1], min_length=1, description="the same for the GMM")
+    insertion_penalties: list[float] = Field([0.0], min_length=1, description="costs a word tried on dev")
+    max_dev_utterances: int = Field(0, ge=0, description="dev utterances used for that choice; 0 means all")
+    gmm: bool = Field(True, description="also decode with the GMM, as a row beside the networks")
+
+
+class HardwareOptions(Options):
+    frames_per_s: float = Field(100.0, gt=0, description="real-time rate of the front end, Hz")
+    n_macs: Positive = Field(1, description="shared multiply-accumulate units that work in parallel")
+    nodes: list[Literal["40nm", "65nm"]] = Field(["40nm", "65nm"], min_length=1, description="technologies")
+    supply_v: list[float] = Field([0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2], min_length=1, description="supplies of the table, V")
+    reference_supply_v: float = Field(0.6, gt=0, description="supply of the rows in results.json, V")
+
+
+class ReportOptions(Options):
+    bootstrap: Positive = Field(1000, description="resamplings of each interval")
+    confidence: float = Field(0.95, gt=0, lt=1, description="of each interval")
+
+
+class Recipe(Options):
+    """A whole recipe.toml."""
+
+    recipe: RecipeOptions
+    corpus: CorpusOptions
+    data: DataOptions = DataOptions()
+    local: dict[str, Any] = Field(default={}, description="options of the corpus's own data script, checked by its Options class")
+    lang: LangOptions = LangOptions()
+    feats: FeatsOptions = FeatsOptions()
+    align: AlignOptions = AlignOptions()
+    nn: NnOptions = NnOptions()
+    kws: KwsOptions = KwsOptions()
+    systems: dict[str, SystemOptions] = Field(min_length=1, description="a table [systems.NAME] for each row of the results")
+    pack: PackOptions = PackOptions()
+    decode: DecodeOptions = DecodeOptions()
+    hardware: HardwareOptions = HardwareOptions()
+    report: ReportOptions = ReportOptions()
+
+    def has_task(self, task: str) -> bool:
+        """True where some system has this task, "asr" or "kws"."""
+        return any(system.task == task for system in self.systems.values())

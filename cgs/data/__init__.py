@@ -1,0 +1,1 @@
+"""Corpora as Kaldi data directories: utterances, audio, lexicon, text."""

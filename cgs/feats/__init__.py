@@ -1,0 +1,1 @@
+"""Filterbank and MFCC archives, CMVN, splicing."""

@@ -1,0 +1,1 @@
+"""GMM-HMM training, decision tree and alignment."""

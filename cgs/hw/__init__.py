@@ -1,0 +1,1 @@
+"""What a packed model would cost as a chip."""

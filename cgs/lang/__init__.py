@@ -1,0 +1,1 @@
+"""From lexicon and text to L, G and HCLG."""

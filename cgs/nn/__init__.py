@@ -1,0 +1,1 @@
+"""Acoustic and keyword networks and their training."""

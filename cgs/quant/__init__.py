@@ -1,0 +1,1 @@
+"""Fixed-point formats, the packed file and the integer engine."""

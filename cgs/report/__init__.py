@@ -1,0 +1,1 @@
+"""Results as rows, tables, plots and a page."""

@@ -1,0 +1,1 @@
+"""WER, SER, ROC and intervals."""

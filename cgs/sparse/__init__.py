@@ -1,0 +1,1 @@
+"""Block masks and block-sparse layers: the heart of the project."""

@@ -1,0 +1,1 @@
+"""One module a stage: options, stamp, calls; no mathematics."""

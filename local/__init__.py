@@ -1,0 +1,1 @@
+"""One data script a corpus: the only code that knows it."""

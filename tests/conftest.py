@@ -1,0 +1,19 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """Folder of real corpora (CGS_CORPORA, or ../shared/corpora beside the checkout); the test is skipped without it."""
+    folder = Path(os.environ.get("CGS_CORPORA", ROOT.parent / "shared" / "corpora"))
+    if not folder.is_dir():
+        pytest.skip(f"no real corpora at {folder} (set CGS_CORPORA)")
+    return folder
