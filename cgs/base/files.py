@@ -39,7 +39,7 @@ def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     Raises: DiskError: no space or no permission; an earlier file stays as it was.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

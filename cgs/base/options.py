@@ -45,7 +45,9 @@ class DataOptions(Options):
 
 class LangOptions(Options):
     ngram_order: int = Field(3, ge=1, le=5, description="order of the language model")
-    vocabularies: list[Literal["train", "lexicon"]] = Field(["train"], min_length=1, description="words the recogniser knows: those of the training text, or of the whole lexicon; the first is the main condition")
+    vocabularies: list[Literal["train", "lexicon"]] = Field(
+        ["train"], min_length=1, description="words the recogniser knows: those of the training text, or of the whole lexicon; the first is the main condition"
+    )
     silence_probability: float = Field(0.5, gt=0, lt=1, description="probability of silence between words")
     position_dependent: bool = Field(False, description="mark phones by their place in the word, as Kaldi does")
 
@@ -99,7 +101,7 @@ class KwsOptions(TrainOptions):
 
     left_context: int = Field(20, ge=0, description="frames before the current one: 20 + 1 + 10 = 31 frames x 13 = 403 inputs")
     right_context: int = Field(10, ge=0, description="frames after it")
-    min_keyword_overlap: float = Field(0.5, gt=0, le=1, description="share of a keyword's frames at which its label starts: later frames have more of the word in view")
+    min_keyword_overlap: float = Field(0.5, gt=0, le=1, description="share of a keyword's frames after which its label starts")
     frame_stride: Positive = Field(1, description="train on every n-th frame of other speech and silence")
     smooth_frames: Positive = Field(30, description="w_smooth of Chen, Parada and Heigold 2014")
     window_frames: Positive = Field(100, description="w_max of Chen, Parada and Heigold 2014")
@@ -136,7 +138,9 @@ class PackOptions(Options):
 class DecodeOptions(Options):
     beam: float = Field(13.0, gt=0, description="search beam")
     max_active: Positive = Field(5000, description="active states a frame, at most")
-    acoustic_scales: list[float] = Field([0.05, 0.07, 0.1, 0.14, 0.2], min_length=1, description="network likelihood weights tried on dev (the language-model weight is the reciprocal)")
+    acoustic_scales: list[float] = Field(
+        [0.05, 0.07, 0.1, 0.14, 0.2], min_length=1, description="network likelihood weights tried on dev; the language-model weight is the reciprocal"
+    )
     gmm_acoustic_scales: list[float] = Field([0.05, 0.07, 0.1], min_length=1, description="the same for the GMM")
     insertion_penalties: list[float] = Field([0.0], min_length=1, description="costs a word tried on dev")
     max_dev_utterances: int = Field(0, ge=0, description="dev utterances used for that choice; 0 means all")

@@ -11,9 +11,7 @@ def with_prefix(value: float, unit: str, digits: int = 3) -> str:
     """Value with an SI prefix: with_prefix(1.03e-4, "W") is "103 uW"."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
-    for scale, prefix in PREFIXES:
-        if abs(value) >= scale:
-            break
+    scale, prefix = next((pair for pair in PREFIXES if abs(value) >= pair[0]), PREFIXES[-1])
     return f"{value / scale:.{digits}g} {prefix}{unit}"
 
 

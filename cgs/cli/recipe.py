@@ -1,0 +1,179 @@
+"""The driver behind run.sh: reads the recipe, then runs its stages in order.
+
+Nothing heavy is imported here, so that --help, --list and --doctor answer at once and before anything is installed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import fcntl
+import importlib
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cgs.base.errors import CgsError, ConfigError, DiskError
+from cgs.stages import STAGES
+
+if TYPE_CHECKING:
+    from cgs.base.experiment import Experiment
+
+LAST = len(STAGES) - 1
+EPILOG = f"""stages: {', '.join(f'{n} {name}' for n, name in enumerate(STAGES))}
+
+A stage is done by its stamp (options, inputs, code): a second run skips what is up to date and says why it makes the rest;
+a killed run goes on where it was. Every option of a recipe: ./run.sh --list-options. Exit codes: 0 done, 2 option or recipe,
+3 corpus, 4 data, 5 shape, 6 file format, 7 missing tool, 8 disk, 9 training, 130 interrupted."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of run.sh."""
+    told = "Run a recipe: from a corpus to a report."
+    p = argparse.ArgumentParser(prog="./run.sh", description=told, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--recipe", default="mini_rm", metavar="NAME",
+                   help="folder under recipes/, or path of a recipe.toml (default: mini_rm, the built-in corpus)")
+    p.add_argument("--variant", default="", metavar="NAME", help="recipes/<recipe>/variants/NAME.toml: differences from the recipe")
+    p.add_argument("--corpus", type=Path, metavar="DIR", help="root of the raw corpus; without it stage 0 downloads or makes the corpus")
+    p.add_argument("--exp", type=Path, metavar="DIR", help="where everything is written (default: exp/<recipe>[-<variant>])")
+    p.add_argument("--stage", type=int, default=0, metavar="N", choices=range(LAST + 1), help="first stage (default: 0)")
+    p.add_argument("--stop-stage", type=int, default=LAST, metavar="M", choices=range(LAST + 1), help=f"last stage (default: {LAST})")
+    cores = len(os.sched_getaffinity(0))
+    p.add_argument("--nj", type=int, default=cores, metavar="J", help=f"processes at a time; does not change results (default: {cores}, the cores)")
+    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of the recipe, e.g. --set nn.epochs=3; may be repeated")
+    p.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where networks are trained (default: cpu)")
+    p.add_argument("--trust-code", action="store_true", help="keep results that were made by other code")
+    p.add_argument("--publish", action="store_true", help="copy RESULTS.md beside the recipe after stage 10")
+    p.add_argument("--dry-run", action="store_true", help="say what would be made and why, and make nothing")
+    p.add_argument("--setup", action="store_true", help="install what is needed into .venv, and stop")
+    p.add_argument("--list", action="store_true", help="list recipes and variants")
+    p.add_argument("--list-options", action="store_true", help="list every option of a recipe: name, type, default, meaning")
+    p.add_argument("--doctor", action="store_true", help="print versions, what is missing and how to get it, disk and memory, and the corpus's layout")
+    return p
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    args = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    try:
+        return _dispatch(args, shlex.join(["./run.sh", *arguments]))
+    except CgsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        print(f"error: {error.filename or 'disk'}: no space left (free some space and run the same command again)", file=sys.stderr)
+        return DiskError.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again to go on from here", file=sys.stderr)
+        return 130
+
+
+def _dispatch(args: argparse.Namespace, command: str) -> int:
+    if args.setup:
+        return 0
+    if args.list:
+        return _list_recipes()
+    if args.list_options:
+        return _list_options()
+    if args.doctor:
+        from cgs.cli.doctor import doctor
+
+        return doctor(args.recipe, args.corpus)
+    if args.stage > args.stop_stage:
+        raise ConfigError(f"--stage {args.stage} is after --stop-stage {args.stop_stage}", "swap them")
+    if args.nj < 1:
+        raise ConfigError(f"--nj {args.nj}: not a number of processes", "give at least 1")
+    return _run(args, command)
+
+
+def experiment(args: argparse.Namespace, command: str) -> Experiment:
+    """The experiment that the options ask for; the recipe is checked as a whole here."""
+    from cgs.base.experiment import Experiment
+    from cgs.base.recipe import load_recipe
+
+    recipe = load_recipe(args.recipe, args.variant, args.set)
+    if args.corpus is not None and not args.corpus.is_dir():
+        raise ConfigError(f"--corpus {args.corpus}: no such directory", "give the root of the raw corpus")
+    root = args.exp or Path("exp") / (f"{recipe.recipe.name}-{args.variant}" if args.variant else recipe.recipe.name)
+    corpus = args.corpus.resolve() if args.corpus else None
+    return Experiment(root.resolve(), recipe, corpus, args.nj, args.device, args.trust_code, command)
+
+
+def _run(args: argparse.Namespace, command: str) -> int:
+    from cgs.base import log
+    from cgs.base.units import duration
+
+    exp = experiment(args, command)
+    log.to_console()
+    if args.dry_run:
+        return _dry_run(exp, args.stage, args.stop_stage)
+    start = time.monotonic()
+    with _alone(exp.root):
+        for number in range(args.stage, args.stop_stage + 1):
+            module = importlib.import_module(f"cgs.stages.{STAGES[number]}")
+            log.LOG.info("stage %d %s: %s", number, STAGES[number], module.TITLE)
+            module.run(exp)
+        if args.publish and args.stop_stage == LAST:
+            importlib.import_module("cgs.stages.report").publish(exp)
+    log.LOG.info("done in %s: %s", duration(time.monotonic() - start), exp.root)
+    return 0
+
+
+def _dry_run(exp: Experiment, first: int, last: int) -> int:
+    would_make: set[str] = set()
+    for number in range(first, last + 1):
+        print(f"stage {number} {STAGES[number]}")
+        for unit in importlib.import_module(f"cgs.stages.{STAGES[number]}").units(exp):
+            waiting = [name for name in unit.inputs if name in would_make]
+            why = unit.why_stale() or (f"input {waiting[0]} would be made" if waiting else "")
+            if why:
+                would_make.add(unit.name)
+            print(f"  {unit.name}: {f'would be made ({why})' if why else 'up to date'}")
+    return 0
+
+
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keep a second run out of the same experiment."""
+    from cgs.base.files import disk_errors
+
+    with disk_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        lock = open(root / ".lock", "w")  # noqa: SIM115
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{root}: another run is at work here", "wait for it, or choose another place with --exp") from None
+        yield
+
+
+def _list_recipes() -> int:
+    from cgs.base.recipe import load_recipe, recipe_names, variant_names
+
+    for name in recipe_names():
+        variants = variant_names(name)
+        told = f" (variants: {', '.join(variants)})" if variants else ""
+        print(f"{name:<18} {load_recipe(name).recipe.title}{told}")
+    return 0
+
+
+def _list_options() -> int:
+    from cgs.base.recipe import list_options
+
+    for key, kind, default, meaning in list_options():
+        print(f"{key:<32} {kind:<12} {default:<22} {meaning}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
