@@ -1,0 +1,55 @@
+"""Recipes: every error at once, with file, key and remedy; variants and --set are differences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cgs.base.errors import ConfigError, ProblemsError
+from cgs.base.recipe import list_options, load_recipe, recipe_names, variant_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_and_variant_is_valid(name: str) -> None:
+    assert load_recipe(name).recipe.name == name
+    for variant in variant_names(name):
+        load_recipe(name, variant)
+
+
+def test_set_overrides_and_keeps_the_rest() -> None:
+    plain, changed = load_recipe("fsdd"), load_recipe("fsdd", changes=["nn.epochs=3"])
+    assert changed.nn.epochs == 3
+    assert changed.model_copy(update={"nn": plain.nn}) == plain
+
+
+def test_all_errors_at_once_with_origin_and_remedy() -> None:
+    changes = ["nn.epochz=3", "decode.beam=-1", "systems.dense.density=0.5", "local.nonsense=1"]
+    with pytest.raises(ProblemsError) as caught:
+        load_recipe("fsdd", changes=changes)
+    told = str(caught.value)
+    assert caught.value.exit_code == 2 and "4 problem(s)" in told
+    assert "--set nn.epochz=3: nn.epochz: unknown option (did you mean nn.epochs?)" in told
+    assert "decode.beam = -1: Input should be greater than 0" in told
+    assert "dense system has density 1" in told
+    assert "local.nonsense: unknown option" in told
+
+
+def test_misspelt_recipe_and_variant() -> None:
+    with pytest.raises(ConfigError, match=r"no recipe 'fsd' \(did you mean 'fsdd'\?\)"):
+        load_recipe("fsd")
+    with pytest.raises(ConfigError, match="has no variant 'nothing'"):
+        load_recipe("fsdd", "nothing")
+
+
+def test_bad_set_and_bad_toml(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--set nn.epochs: not key=value"):
+        load_recipe("fsdd", changes=["nn.epochs"])
+    bad = tmp_path / "recipe.toml"
+    bad.write_text("[recipe\n")
+    with pytest.raises(ConfigError, match="mend the TOML"):
+        load_recipe(str(bad))
+
+
+def test_every_option_is_explained() -> None:
+    assert [key for key, _, _, meaning in list_options() if not meaning] == []
