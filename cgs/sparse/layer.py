@@ -1,0 +1,165 @@
+"""A linear layer that stores and computes only the kept blocks of its weight matrix.
+
+Owns the weights (R, K, B, B) of a `BlockMask` and the forward and backward passes over them. There is no dense
+weight, no mask to multiply with and no gradient of a dropped weight, so nothing dropped exists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from cgs.base.errors import FormatError, ShapeError
+from cgs.sparse.mask import BlockMask
+
+
+class BlockProduct(torch.autograd.Function):
+    """y = W x over kept blocks, feature-major: one gather and one batched product in each direction.
+
+    Columns of x are frames, so a block of features is one contiguous piece of memory and a gather copies whole pieces.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, index: BlockIndex) -> torch.Tensor:
+        """Multiply.
+
+        Args:
+            x: (C * B, T) inputs, zero where padded.
+            weight: (R, K, B, B).
+            index: where the blocks are.
+        Returns: (R * B, T).
+        """
+        n_rows, n_kept, block, _ = weight.shape
+        n_frames = x.shape[1]
+        gathered = x.reshape(-1, block, n_frames).index_select(0, index.columns).view(n_rows, n_kept * block, n_frames)
+        panels = weight.transpose(1, 2).reshape(n_rows, block, n_kept * block)
+        ctx.save_for_backward(gathered, weight)
+        ctx.index = index
+        return torch.bmm(panels, gathered).view(n_rows * block, n_frames)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
+        """Gradients of the inputs (by block column) and of the kept weights (by block row), and of nothing else."""
+        gathered, weight = ctx.saved_tensors
+        index: BlockIndex = ctx.index
+        n_rows, n_kept, block, _ = weight.shape
+        n_frames = grad.shape[1]
+        outputs = grad.reshape(n_rows, block, n_frames)
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            blocks = weight.reshape(-1, block, block).index_select(0, index.blocks_by_column)
+            blocks.index_fill_(0, index.unfilled, 0)
+            panels = blocks.view(index.n_columns, -1, block).transpose(1, 2)
+            arriving = outputs.index_select(0, index.rows_by_column).view(index.n_columns, -1, n_frames)
+            grad_x = torch.bmm(panels, arriving).view(-1, n_frames)
+        if ctx.needs_input_grad[1]:
+            product = torch.bmm(outputs, gathered.transpose(1, 2))
+            grad_weight = product.view(n_rows, block, n_kept, block).transpose(1, 2).contiguous()
+        return grad_x, grad_weight, None
+
+
+class BlockIndex:
+    """Positions of the kept blocks as tensors, for both directions; M is the largest number of blocks in a column.
+
+    Attributes:
+        columns: (R * K,) block column of each kept block, by block row.
+        blocks_by_column: (C * M,) kept blocks by block column; block 0 where the column has fewer than M.
+        rows_by_column: (C * M,) their block rows.
+        unfilled: places in `blocks_by_column` that stand for no block.
+    """
+
+    def __init__(self, mask: BlockMask, device: torch.device | str = "cpu") -> None:
+        by_column = mask.by_column.ravel().astype(np.int64)
+        places = np.maximum(by_column, 0)
+        self.n_columns = mask.n_block_columns
+        self.columns = torch.from_numpy(mask.kept.ravel().astype(np.int64)).to(device)
+        self.blocks_by_column = torch.from_numpy(places).to(device)
+        self.rows_by_column = torch.from_numpy(places // mask.keep_per_row).to(device)
+        self.unfilled = torch.from_numpy(np.flatnonzero(by_column < 0)).to(device)
+
+
+class BlockSparseLinear(nn.Module):
+    """y = W x + b, where W has only the blocks of a mask.
+
+    Args:
+        mask: the kept blocks.
+        generator: source of the initial weights (He: variance gain^2 / inputs kept in the row); None draws from torch's own.
+        gain: sqrt(2) before a ReLU, 1 for an output layer.
+        dtype: of the parameters.
+    Attributes:
+        weight: (R, K, B, B); weight[r, k] is the block in block row r and block column mask.kept[r, k]. Padding is zero.
+        bias: (n_out,).
+    """
+
+    kept: torch.Tensor
+
+    def __init__(self, mask: BlockMask, generator: torch.Generator | None = None, gain: float = 2.0**0.5, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.mask = mask
+        real = torch.from_numpy(mask.real_weights)
+        fan_in = torch.from_numpy(mask.column_widths[mask.kept].sum(axis=1)).to(dtype)
+        weight = torch.randn(real.shape, generator=generator, dtype=dtype) * (gain / fan_in.sqrt())[:, None, None, None]
+        self.weight = nn.Parameter(torch.where(real, weight, torch.zeros((), dtype=dtype)))
+        self.bias = nn.Parameter(torch.zeros(mask.n_out, dtype=dtype))
+        self.register_buffer("kept", torch.from_numpy(mask.kept.copy()))
+        self._index = BlockIndex(mask)
+
+    @property
+    def in_features(self) -> int:
+        """Inputs, padding not counted."""
+        return self.mask.n_in
+
+    @property
+    def out_features(self) -> int:
+        """Outputs, padding not counted."""
+        return self.mask.n_out
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(T, n_in) -> (T, n_out). Raises: ShapeError: another width."""
+        if x.ndim != 2 or x.shape[1] != self.mask.n_in:
+            raise ShapeError(f"input of shape {tuple(x.shape)} to a layer of {self.mask.n_in} inputs", f"expected (frames, {self.mask.n_in})")
+        return self.feature_major(x.t()).t()
+
+    def feature_major(self, x: torch.Tensor, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """(n_in, T) -> (n_out, T), as the layers of a network pass it on.
+
+        Args:
+            x: (n_in, T).
+            weight, bias: used in place of the layer's own, e.g. rounded ones.
+        """
+        weight, bias = self.weight if weight is None else weight, self.bias if bias is None else bias
+        padding = self.mask.n_block_columns * self.mask.block - self.mask.n_in
+        y = BlockProduct.apply(F.pad(x, (0, 0, 0, padding)) if padding else x, weight, self.index)
+        return y[: self.mask.n_out] + bias[:, None]
+
+    @property
+    def index(self) -> BlockIndex:
+        """Positions of the kept blocks, on the device of the weights."""
+        if self._index.columns.device != self.weight.device:
+            self._index = BlockIndex(self.mask, self.weight.device)
+        return self._index
+
+    def to_dense(self) -> torch.Tensor:
+        """(n_out, n_in) copy of the whole matrix, zero where dropped; for looking at, never for training."""
+        mask, block = self.mask, self.mask.block
+        dense = self.weight.new_zeros(mask.n_block_rows, mask.n_block_columns, block, block)
+        rows = torch.arange(mask.n_block_rows, device=dense.device)[:, None]
+        dense[rows, self.kept.long()] = self.weight.detach()
+        return dense.transpose(1, 2).reshape(mask.n_block_rows * block, -1)[: mask.n_out, : mask.n_in].contiguous()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Refuse weights of another mask. Raises: FormatError: other blocks, another shape, or weights where padding is."""
+        kept, weight = state_dict.get(f"{prefix}kept"), state_dict.get(f"{prefix}weight")
+        if kept is not None and (kept.shape != self.kept.shape or not torch.equal(kept.to(self.kept), self.kept)):
+            raise FormatError(f"{prefix}kept: blocks of another mask than the layer's ({self.mask.checksum[:12]})", "load it with the mask it was trained with")
+        if weight is not None and weight.shape != self.weight.shape:
+            raise FormatError(f"{prefix}weight: shape {tuple(weight.shape)} where the mask has {tuple(self.weight.shape)}", "load a network of this shape")
+        if weight is not None and weight[~torch.from_numpy(self.mask.real_weights).to(weight.device)].any():
+            matrix = f"{self.mask.n_out} x {self.mask.n_in}"
+            raise FormatError(f"{prefix}weight: weights outside the {matrix} matrix are not zero", "the file was altered; train again")
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
