@@ -1,0 +1,123 @@
+"""Search of a decoding graph: frame scores in, the best word sequence out.
+
+Owns the only contact with the decoder library. The library keeps nothing alive and checks no bounds, so this module
+holds every reference and checks every width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import kaldi_decoder
+import kaldifst
+import numpy as np
+
+from cgs.base.errors import FormatError, ShapeError
+
+MIN_ACTIVE = 200
+"""States kept in every frame, however far behind the best."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What a search found.
+
+    Args:
+        words: recognised words, silence included where the graph has a word for it.
+        transition_ids: one for each of the T frames; empty where no path survived.
+        graph_cost, acoustic_cost: of the best path, natural logarithms, scaled as the scores were.
+        complete: False where no path reached a final state; the words are then those of the best partial path.
+    """
+
+    words: tuple[str, ...]
+    transition_ids: tuple[int, ...]
+    graph_cost: float
+    acoustic_cost: float
+    complete: bool
+
+    @property
+    def cost(self) -> float:
+        """Total cost of the path."""
+        return self.graph_cost + self.acoustic_cost
+
+
+class GraphSearch:
+    """A Viterbi beam search over one decoding graph.
+
+    Args:
+        graph: HCLG, transition-ids in, word ids out.
+        pdf_of_transition: (n_transition_ids + 1,) int, pdf of each transition-id; entry 0 is not used.
+        words: {word: id}, the symbol table of the graph's outputs.
+        beam: paths that are worse than the best by more than this are dropped.
+        max_active: states a frame, at most.
+    Raises: ShapeError: the graph holds a transition-id or a word that the tables do not.
+    """
+
+    def __init__(self, graph: kaldifst.StdVectorFst, pdf_of_transition: np.ndarray, words: dict[str, int], beam: float, max_active: int) -> None:
+        self.graph = graph
+        self.pdf = np.asarray(pdf_of_transition, dtype=np.int64)[1:]
+        self.word_of = {index: word for word, index in words.items()}
+        self.options = kaldi_decoder.FasterDecoderOptions(beam=beam, max_active=max_active, min_active=min(MIN_ACTIVE, max_active))
+        _check_labels(graph, len(self.pdf), self.word_of)
+
+    def decode(self, scores: np.ndarray) -> Hypothesis:
+        """Find the best path of one utterance.
+
+        Args:
+            scores: (T, P) float32, scaled log-likelihood of each pdf.
+        Raises: ShapeError: no frame, fewer pdfs than the graph uses, or a score that is not a number.
+        Differs: FasterDecoder keeps one best path and no lattice; it finds the path that LatticeFasterDecoder finds.
+        """
+        if scores.ndim != 2 or not len(scores) or scores.shape[1] <= self.pdf.max():
+            raise ShapeError(f"scores {scores.shape} for a graph of {self.pdf.max() + 1} pdfs", "use the network and the graph of one experiment")
+        if not np.isfinite(scores).all():
+            raise ShapeError(f"{np.count_nonzero(~np.isfinite(scores))} scores are not finite", "look for NaN in the features or the network")
+        decodable = kaldi_decoder.DecodableCtc(np.ascontiguousarray(scores[:, self.pdf], dtype=np.float32))
+        decoder = kaldi_decoder.FasterDecoder(self.graph, self.options)
+        decoder.decode(decodable)
+        complete = decoder.reached_final()
+        found, path = decoder.get_best_path(use_final_probs=True)
+        if not found:
+            return Hypothesis((), (), 0.0, 0.0, False)
+        _, transition_ids, word_ids, weight = kaldifst.get_linear_symbol_sequence(path)
+        return Hypothesis(tuple(self.word_of[i] for i in word_ids), tuple(transition_ids), weight.value1, weight.value2, complete)
+
+
+def read_graph(path: Path) -> kaldifst.StdVectorFst:
+    """Read HCLG. Raises: FormatError: missing, or not an FST."""
+    graph = kaldifst.StdVectorFst.read(str(path)) if path.is_file() else None
+    if graph is None or graph.start < 0:
+        raise FormatError(f"{path}: no decoding graph", "run stage 8 again")
+    return graph
+
+
+def with_insertion_penalty(graph: kaldifst.StdVectorFst, word_ids: Iterable[int], penalty: float) -> kaldifst.StdVectorFst:
+    """A copy of a graph in which every listed word costs `penalty` more.
+
+    Args:
+        graph: HCLG.
+        word_ids: every word that the graph may put out.
+        penalty: cost added to a word; positive for fewer insertions, negative for fewer deletions.
+    """
+    loop = kaldifst.StdVectorFst()
+    loop.start = loop.add_state()
+    loop.set_final(loop.start, 0.0)
+    for index in sorted(word_ids):
+        loop.add_arc(loop.start, kaldifst.StdArc(index, index, penalty, loop.start))
+    kaldifst.arcsort(loop, sort_type="ilabel")
+    return kaldifst.compose(graph, loop)
+
+
+def _check_labels(graph: kaldifst.StdVectorFst, n_transition_ids: int, word_of: dict[int, str]) -> None:
+    inputs, outputs = set(), set()
+    for state in kaldifst.StateIterator(graph):
+        for arc in kaldifst.ArcIterator(graph, state):
+            inputs.add(arc.ilabel)
+            outputs.add(arc.olabel)
+    strange = outputs - word_of.keys() - {0}
+    if max(inputs, default=0) > n_transition_ids or strange:
+        raise ShapeError(
+            f"the graph has transition-id {max(inputs, default=0)} of {n_transition_ids} and {len(strange)} unknown words",
+            "make the graph again with the model's own transition-ids and word list",
+        )

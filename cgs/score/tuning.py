@@ -1,0 +1,48 @@
+"""The choice of decoding weights on dev data, one weight after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Weights of a search and how they were found.
+
+    Args:
+        acoustic_scale: weight of the log-likelihoods; its reciprocal is the language-model weight.
+        insertion_penalty: cost a word.
+        at_edge: the best scale is the smallest or the largest tried, so that a better one may lie beyond.
+        tried: {"<scale> <penalty>": WER on dev}.
+    """
+
+    acoustic_scale: float
+    insertion_penalty: float
+    at_edge: bool
+    tried: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a result file holds it."""
+        return {"acoustic_scale": self.acoustic_scale, "insertion_penalty": self.insertion_penalty, "at_edge": self.at_edge, "tried": self.tried}
+
+
+def choose_weights(
+    scales: Sequence[float], penalties: Sequence[float], rates: Callable[[Sequence[float], Sequence[float]], dict[tuple[float, float], float]]
+) -> Tuned:
+    """Choose the acoustic scale at the first insertion penalty, then the penalty at that scale, by error rate.
+
+    Args:
+        scales, penalties: to try, in order; of equal rates the first wins.
+        rates: (scales, penalties) -> {(scale, penalty): error rate on dev} for every pair.
+    """
+    tried: dict[tuple[float, float], float] = {}
+    if len(scales) * len(penalties) > 1:
+        tried |= rates(scales, penalties[:1])
+    scale = min(scales, key=lambda s: tried.get((s, penalties[0]), 0.0))
+    if len(penalties) > 1:
+        tried |= rates([scale], penalties[1:])
+    penalty = min(penalties, key=lambda p: tried.get((scale, p), 0.0))
+    at_edge = len(scales) > 2 and scale in (min(scales), max(scales))
+    return Tuned(scale, penalty, at_edge, {f"{s:g} {p:g}": rate for (s, p), rate in tried.items()})
