@@ -1,0 +1,124 @@
+"""Counts of small models, worked out by hand and by a loop that walks every cycle."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cgs.base.errors import ConfigError, ShapeError
+from cgs.hw.counts import Engine, count, even_shape, layer_shape
+from cgs.hw.estimate import count_packed
+
+
+@dataclass
+class Layer:
+    n_in: int
+    n_out: int
+    block: int
+    kept: Any
+    bits: int
+    input_bits: int = 8
+    bias_bits: int = 16
+
+
+@dataclass
+class Model:
+    layers: list[Layer]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def test_a_dense_layer_by_hand():
+    counts = count_packed(Model([Layer(6, 4, 0, None, 5)]), n_macs=1)
+    assert (counts.macs, counts.mac_cycles) == (24, 24)
+    assert counts.cycles == 24 + 4 * 2 + 4 * 1 + 8  # bias and drain, one write an output, one layer
+    assert counts.memories["weights"].reads == counts.memories["weights"].n_words == 2  # 12 weights of 5 bits in 64
+    assert counts.memories["weights"].used_bits == 120
+    assert (counts.memories["index"].reads, counts.memories["index"].n_words) == (0, 0)
+    assert (counts.memories["bias"].reads, counts.memories["bias"].used_bits) == (4, 64)
+    assert counts.memories["activations"].reads == 4  # one word of 8 inputs for each of 4 passes
+    assert counts.memories["activations"].writes == 1 + 1  # the input frame, the outputs
+    assert counts.memories["activations"].used_bits == (6 + 4 + 4) * 8
+
+
+def test_a_sparse_layer_with_padding_by_hand():
+    # 10 inputs and 6 outputs in blocks of 4: columns of 4, 4 and 2 inputs, rows of 4 and 2 outputs
+    counts = count_packed(Model([Layer(10, 6, 4, np.array([[0, 2], [1, 2]]), 6)]), n_macs=2)
+    assert counts.macs == 4 * 6 + 2 * 6
+    assert counts.mac_cycles == 2 * 6 + 1 * 6  # passes of two outputs
+    assert counts.cycles == 18 + 2 * 3 + 1 * (2 * 2 + 1 * 2) + 6 + 8
+    assert counts.memories["weights"].reads == 4  # 36 weights, 10 a word
+    assert counts.memories["index"].reads == 6
+    assert (counts.memories["index"].n_words, counts.memories["index"].used_bits) == (4, 4 * 2)
+    assert counts.memories["activations"].reads == 3 * 2
+
+
+def test_context_frames_are_not_written_again():
+    model = Model([Layer(403, 12, 0, None, 5)], meta={"features": {"left": 20, "right": 10}})
+    assert count_packed(model, 1).memories["activations"].writes == 2 + 2  # 13 new values, 12 outputs
+
+
+def walk(layer: Layer, n_macs: int) -> dict[str, int]:
+    """Slow reference: every cycle of the loop, one after the other."""
+    told = {"macs": 0, "mac_cycles": 0, "index": 0, "activations": 0}
+    block = layer.block or max(layer.n_in, layer.n_out)
+    kept = layer.kept if layer.block else [[0]]
+    for row, columns in enumerate(kept):
+        outputs = [o for o in range(row * block, row * block + block) if o < layer.n_out]
+        for start in range(0, len(outputs), n_macs):
+            lanes = outputs[start : start + n_macs]
+            for column in columns:
+                told["index"] += bool(layer.block and math.ceil(layer.n_in / layer.block) > 1)
+                for position, i in enumerate(range(column * block, min((column + 1) * block, layer.n_in))):
+                    told["activations"] += position % 8 == 0
+                    told["mac_cycles"] += 1
+                    told["macs"] += sum(1 for _ in lanes if i < layer.n_in)
+    return told
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 12), st.integers(2, 8), st.integers(1, 9), st.randoms(use_true_random=False))
+def test_counts_agree_with_a_walk_over_every_cycle(n_in, n_out, block, bits, n_macs, random):
+    kept = None
+    if block:
+        columns = math.ceil(n_in / block)
+        keep = random.randint(1, columns)
+        kept = np.array([sorted(random.sample(range(columns), keep)) for _ in range(math.ceil(n_out / block))])
+    layer = Layer(n_in, n_out, block, kept, bits)
+    counts, told = count_packed(Model([layer]), n_macs), walk(layer, n_macs)
+    assert {"macs": counts.macs, "mac_cycles": counts.mac_cycles} == {key: told[key] for key in ("macs", "mac_cycles")}
+    assert counts.memories["index"].reads == told["index"]
+    assert counts.memories["activations"].reads == told["activations"]
+
+
+def test_even_shape_gives_the_published_number_of_macs():
+    keyword = count([even_shape(a, b, 0.25, 64, 5) for a, b in ((403, 512), (512, 512), (512, 12))], Engine())
+    assert keyword.macs == pytest.approx(118_656, rel=0.002)
+
+
+def test_a_block_outside_the_layer_is_an_error():
+    with pytest.raises(ShapeError, match=r"\(6, 10\).*2x3 blocks of 4x4"):
+        layer_shape(Layer(10, 6, 4, np.array([[0, 3], [0, 1]]), 6))
+
+
+def test_an_engine_without_macs_is_an_error():
+    with pytest.raises(ConfigError, match="engine of 0 MACs"):
+        count([layer_shape(Layer(4, 4, 0, None, 6))], Engine(n_macs=0))
+    with pytest.raises(ConfigError, match="0 layers"):
+        count([], Engine())
+
+
+def test_packed_models_of_this_project_are_counted():
+    packed = pytest.importorskip("cgs.quant.packed")
+    layer = packed.PackedLayer(8, 6, 4, np.array([[0], [1]], dtype=np.int32), np.ones((2, 1, 4, 4), dtype=np.int8), np.zeros(6, dtype=np.int64),
+                               6, 5, 16, 5, 8, True, 4, 32, 9, False)  # fmt: skip
+    counts = count_packed(packed.PackedModel((layer,), {}), 1)
+    assert counts.macs == layer.n_weights
+    assert counts.memories["index"].used_bits == 2 * layer.index_bits
+    assert SimpleNamespace(**counts.as_dict()).macs_by_bits == {"6": 24}
