@@ -1,0 +1,132 @@
+"""From a float network to a packed model: formats from its weights and from sample frames, then integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from cgs.base.errors import DataError
+from cgs.base.options import PackOptions
+from cgs.nn.network import FeedForward, Layer, feature_major
+from cgs.quant.formats import ACCUMULATOR_BITS, MAX_SHIFT, FixedPoint, choose_format, fitting_format
+from cgs.quant.model import PackedLayer, PackedModel
+from cgs.sparse.layer import BlockSparseLinear
+
+SAMPLE_VALUES = 1 << 20
+"""Values of a layer that its format is chosen from, at most."""
+
+
+@dataclass(frozen=True)
+class LayerFormats:
+    """Formats of one layer.
+
+    Args:
+        weight, bias, input: of the integers the layer reads.
+        output: of a hidden layer's unsigned outputs, the next layer's input; None in the last layer.
+    """
+
+    weight: FixedPoint
+    bias: FixedPoint
+    input: FixedPoint
+    output: FixedPoint | None
+
+    @property
+    def accumulator_fraction_bits(self) -> int:
+        """Fraction bits of products and sums."""
+        return self.weight.fraction_bits + self.input.fraction_bits
+
+
+def sample_activations(network: FeedForward, spliced: torch.Tensor) -> list[np.ndarray]:
+    """What every layer of the float network reads.
+
+    Args:
+        network: float network.
+        spliced: (T, D) sample of training frames, normalised and spliced.
+    Returns: one flat float32 array for each layer, at most `SAMPLE_VALUES` values of it.
+    Raises: DataError: no frames.
+    """
+    if not len(spliced):
+        raise DataError("no training frames to choose fixed-point formats from", "check the alignments of the training data")
+    x = spliced.t().contiguous()
+    samples = [_sample(x)]
+    with torch.no_grad():
+        for layer in list(network.each_layer())[:-1]:
+            x = torch.relu(feature_major(layer, x))
+            samples.append(_sample(x))
+    return samples
+
+
+def _sample(x: torch.Tensor) -> np.ndarray:
+    flat = x.cpu().numpy().ravel()
+    return flat[:: -(-flat.size // SAMPLE_VALUES)]
+
+
+def choose_formats(network: FeedForward, activations: list[np.ndarray], bits: int, options: PackOptions) -> list[LayerFormats]:
+    """Formats of every layer: least squared error for weights and activations, no saturation for biases.
+
+    Args:
+        network: float network, as trained or as fine-tuned.
+        activations: from `sample_activations`.
+        bits: of a weight, 2 to 8.
+        options: bits of activations and biases.
+    """
+    inputs = choose_format(activations[0], options.activation_bits, signed=True)
+    formats = []
+    for number, layer in enumerate(network.each_layer()):
+        weight = choose_format(real_weights(layer), bits)
+        narrow = weight.fraction_bits + inputs.fraction_bits
+        bias = fitting_format(layer.bias.detach().cpu().double().numpy(), options.bias_bits)
+        bias = replace(bias, fraction_bits=min(bias.fraction_bits, narrow))
+        output = None
+        if number + 1 < len(activations):
+            output = choose_format(activations[number + 1], options.activation_bits, signed=False)
+            output = replace(output, fraction_bits=int(np.clip(output.fraction_bits, narrow - MAX_SHIFT, narrow)))
+        formats.append(LayerFormats(weight, bias, inputs, output))
+        inputs = output or inputs
+    return formats
+
+
+def real_weights(layer: Layer) -> np.ndarray:
+    """The weights of a layer that exist, flat float64; padding of edge blocks left out."""
+    weight = layer.weight.detach().cpu().double().numpy()
+    return weight[layer.mask.real_weights] if isinstance(layer, BlockSparseLinear) else weight.ravel()
+
+
+def quantise(network: FeedForward, formats: list[LayerFormats], meta: dict[str, Any]) -> PackedModel:
+    """Round a network to its formats.
+
+    Args:
+        network: float network.
+        formats: from `choose_formats`.
+        meta: description that the packed file keeps; see `PackedModel`.
+    Raises: ShapeError: an accumulator may overflow; names the layer.
+    """
+    model = PackedModel(tuple(_quantise_layer(layer, form) for layer, form in zip(network.each_layer(), formats, strict=True)), meta)
+    model.check()
+    return model
+
+
+def _quantise_layer(layer: Layer, form: LayerFormats) -> PackedLayer:
+    mask = layer.mask if isinstance(layer, BlockSparseLinear) else None
+    weight = layer.weight.detach().cpu().double().numpy()
+    return PackedLayer(
+        n_in=layer.in_features,
+        n_out=layer.out_features,
+        block=mask.block if mask else 0,
+        kept=mask.kept if mask else None,
+        weights=form.weight.integers(np.where(mask.real_weights, weight, 0.0) if mask else weight).astype(np.int8),
+        bias=form.bias.integers(layer.bias.detach().cpu().double().numpy()).astype(np.int32),
+        bits=form.weight.bits,
+        weight_fraction_bits=form.weight.fraction_bits,
+        bias_bits=form.bias.bits,
+        bias_fraction_bits=form.bias.fraction_bits,
+        input_bits=form.input.bits,
+        input_signed=form.input.signed,
+        input_fraction_bits=form.input.fraction_bits,
+        output_bits=form.output.bits if form.output else ACCUMULATOR_BITS,
+        output_fraction_bits=form.output.fraction_bits if form.output else form.accumulator_fraction_bits,
+        relu=form.output is not None,
+    )

@@ -1,0 +1,126 @@
+"""The integer engine: what a packed model computes, by definition, bit for bit. NumPy only.
+
+Integers ride in floating point, where matrix products are fast: a layer whose every partial sum stays below 2^24
+is exact in float32, whatever the order of the additions, and any other in float64, because int32 accumulators stay
+below 2^53. A product of two integers, a sum of them and a scaling by a power of two never round there. The tests
+compare it with a slow engine in Python's own integers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cgs.base.errors import DataError, ShapeError
+from cgs.quant.model import PackedLayer, PackedModel
+
+EXACT_FLOAT32 = 1 << 24
+CHUNK_FRAMES = 256
+"""Frames computed at a time: activations of a layer then stay in the second-level cache."""
+
+
+class _Layer:
+    """Weights of one layer laid out for matrix products on (features, frames) arrays."""
+
+    def __init__(self, layer: PackedLayer) -> None:
+        self.layer = layer
+        self.dtype = np.float32 if layer.accumulator_bound() < EXACT_FLOAT32 else np.float64
+        block = layer.block or 1
+        self.n_rows_in = -(-layer.n_in // block) * block
+        if layer.kept is None:
+            self.panels = layer.weights.astype(self.dtype)[None]
+        else:
+            self.panels = layer.weights.transpose(0, 2, 1, 3).reshape(layer.n_block_rows, block, -1).astype(self.dtype)
+        self.bias = layer.aligned_bias().astype(self.dtype)[:, None]
+        self.scale = self.dtype(2.0**-layer.shift)
+        self.high = self.dtype((1 << layer.output_bits) - 1) if layer.relu else None
+
+    def accumulate(self, x: np.ndarray) -> np.ndarray:
+        """Sums of products plus bias (plus half a unit of the output): (n_in padded, T) integers -> (n_out, T) integers."""
+        layer = self.layer
+        if layer.kept is None:
+            sums = self.panels[0] @ x
+        else:
+            blocks = x.reshape(layer.n_block_columns, layer.block, x.shape[1])
+            sums = np.empty((layer.n_block_rows * layer.block, x.shape[1]), dtype=self.dtype)
+            for row, columns in enumerate(layer.kept):
+                gathered = blocks[columns].reshape(layer.kept_per_row * layer.block, x.shape[1])
+                np.matmul(self.panels[row], gathered, out=sums[row * layer.block : (row + 1) * layer.block])
+        sums = sums[: layer.n_out]
+        sums += self.bias
+        return sums
+
+    def requantise(self, sums: np.ndarray) -> np.ndarray:
+        """Arithmetic shift right and saturation, in place; the half is in the bias already."""
+        sums *= self.scale
+        np.floor(sums, out=sums)
+        return np.clip(sums, 0, self.high, out=sums)
+
+
+class IntegerEngine:
+    """Computes a packed model.
+
+    Args:
+        model: from `read_packed`, or made by `cgs.quant.build.quantise`.
+    Raises: ShapeError: the model is inconsistent or an accumulator may overflow.
+    """
+
+    def __init__(self, model: PackedModel) -> None:
+        model.check()
+        self.model = model
+        self._layers = [_Layer(layer) for layer in model.layers]
+
+    def logits(self, spliced: np.ndarray) -> np.ndarray:
+        """Scores before the softmax.
+
+        Args:
+            spliced: (T, D) float, the network's normalised and spliced features.
+        Returns: (T, P) float32: the last accumulators times their power of two (rounded where one exceeds 24 bits).
+        Raises: ShapeError: another width. DataError: a value that is not finite.
+        """
+        scale = 2.0 ** -self.model.layers[-1].accumulator_fraction_bits
+        logits = np.empty((len(spliced), self.model.n_out), dtype=np.float32)
+        for start in range(0, len(spliced), CHUNK_FRAMES):
+            x = self._quantised(spliced[start : start + CHUNK_FRAMES], start)
+            for layer in self._layers[:-1]:
+                x = layer.requantise(layer.accumulate(_padded(x, layer)))
+            last = self._layers[-1]
+            logits[start : start + CHUNK_FRAMES] = (last.accumulate(_padded(x, last)) * last.dtype(scale)).T
+        return logits
+
+    def integers(self, spliced: np.ndarray) -> list[np.ndarray]:
+        """Every integer between layers, for comparison with hardware.
+
+        Args:
+            spliced: (T, D) float.
+        Returns: int32 arrays: the inputs (T, D), the outputs (T, n_out) of each hidden layer, the accumulators (T, P) of the last.
+        Raises: as `logits`.
+        """
+        outputs: list[list[np.ndarray]] = [[] for _ in range(len(self._layers) + 1)]
+        for start in range(0, max(len(spliced), 1), CHUNK_FRAMES):
+            x = self._quantised(spliced[start : start + CHUNK_FRAMES], start)
+            outputs[0].append(x.T.astype(np.int32))
+            for number, layer in enumerate(self._layers, start=1):
+                x = layer.accumulate(_padded(x, layer))
+                x = layer.requantise(x) if layer.layer.relu else x
+                outputs[number].append(x.T.astype(np.int32))
+        return [np.concatenate(chunks) for chunks in outputs]
+
+    def _quantised(self, spliced: np.ndarray, start: int) -> np.ndarray:
+        if spliced.ndim != 2 or spliced.shape[1] != self.model.n_in:
+            raise ShapeError(f"features {spliced.shape} for a model of {self.model.n_in} inputs", "splice them as the model's description says")
+        form = self.model.layers[0].input_format
+        finite = np.isfinite(spliced)
+        if not finite.all():
+            frame = start + int(np.flatnonzero(~finite.all(axis=1))[0])
+            raise DataError(f"features of frame {frame}: a value is not finite", "check the features of this utterance")
+        with np.errstate(over="ignore"):
+            x = np.ldexp(np.ascontiguousarray(spliced.T), form.fraction_bits)
+        return np.rint(np.clip(x, form.low, form.high, out=x), out=x)
+
+
+def _padded(x: np.ndarray, layer: _Layer) -> np.ndarray:
+    """Bring (n_in, T) integers to the layer's type and to whole blocks; padding is zero."""
+    if x.shape[0] == layer.n_rows_in:
+        return np.ascontiguousarray(x, dtype=layer.dtype)
+    padded = np.zeros((layer.n_rows_in, x.shape[1]), dtype=layer.dtype)
+    padded[: x.shape[0]] = x
+    return padded

@@ -1,0 +1,127 @@
+"""Fixed-point numbers: what an integer of so many bits means, how its scale is chosen, and how sums become narrow again.
+
+Every scale is a power of two, so that a chip shifts and never multiplies to rescale. NumPy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cgs.base.errors import ConfigError
+
+ACCUMULATOR_BITS = 32
+FRACTION_BITS = (-40, 60)
+"""Fraction bits that a format may have; a packed file stores them in one signed byte."""
+MAX_SHIFT = 31
+"""Furthest shift of an accumulator."""
+FINER_SCALES = 6
+"""Scales tried beyond the coarsest that holds the largest value: each halves the range and doubles the resolution."""
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """A fixed-point format: the integer q stands for q * 2^-fraction_bits.
+
+    Args:
+        bits: width of the integer, sign included.
+        fraction_bits: may be negative, and may exceed `bits`.
+        signed: two's complement, or unsigned (outputs of a ReLU).
+    """
+
+    bits: int
+    fraction_bits: int
+    signed: bool = True
+
+    @property
+    def low(self) -> int:
+        """Smallest integer."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        """Largest integer."""
+        return (1 << (self.bits - self.signed)) - 1
+
+    @property
+    def step(self) -> float:
+        """Value of one unit in the last place."""
+        return 2.0**-self.fraction_bits
+
+    def integers(self, values: np.ndarray) -> np.ndarray:
+        """The nearest integers, ties to even, saturated.
+
+        Args:
+            values: float, any shape, finite.
+        Returns: int32, or int64 where 32 bits do not hold the format.
+        """
+        scaled = np.clip(np.ldexp(np.asarray(values, dtype=np.float64), self.fraction_bits), self.low, self.high)
+        return np.rint(scaled).astype(np.int32 if self.bits - self.signed < 32 else np.int64)
+
+    def values(self, integers: np.ndarray) -> np.ndarray:
+        """What the integers stand for, float64."""
+        return np.ldexp(np.asarray(integers, dtype=np.float64), -self.fraction_bits)
+
+
+def fitting_format(values: np.ndarray, bits: int, signed: bool = True) -> FixedPoint:
+    """The finest format of `bits` bits in which no value saturates.
+
+    Args:
+        values: float, any shape.
+        bits: width of the integer.
+        signed: two's complement or unsigned.
+    """
+    low, high = FRACTION_BITS
+    peak = float(np.abs(values).max(initial=0.0))
+    if peak == 0.0:
+        return FixedPoint(bits, bits - signed, signed)
+    fraction_bits = int(np.clip(bits - signed - np.frexp(peak)[1], low, high))
+    while fraction_bits > low and _saturates(values, FixedPoint(bits, fraction_bits, signed)):
+        fraction_bits -= 1
+    while fraction_bits < high and not _saturates(values, FixedPoint(bits, fraction_bits + 1, signed)):
+        fraction_bits += 1
+    return FixedPoint(bits, fraction_bits, signed)
+
+
+def _saturates(values: np.ndarray, form: FixedPoint) -> bool:
+    scale = 2.0**form.fraction_bits
+    return np.rint(values.max(initial=0.0) * scale) > form.high or np.rint(values.min(initial=0.0) * scale) < form.low
+
+
+def choose_format(values: np.ndarray, bits: int, signed: bool = True) -> FixedPoint:
+    """The format of least squared error: the largest values may saturate where finer steps are worth it.
+
+    Args:
+        values: float, any shape; a sample is enough.
+        bits: width of the integer.
+        signed: two's complement or unsigned.
+    Raises: ConfigError: a value that is not finite.
+    """
+    values = np.asarray(values, dtype=np.float64).ravel()
+    if not np.isfinite(values).all():
+        raise ConfigError("cannot choose a fixed-point format: a value is not finite", "train the network again with a lower learning rate")
+    coarsest = fitting_format(values, bits, signed)
+    best, least = coarsest, _squared_error(values, coarsest)
+    for finer in range(1, FINER_SCALES + 1):
+        form = FixedPoint(bits, min(coarsest.fraction_bits + finer, FRACTION_BITS[1]), signed)
+        error = _squared_error(values, form)
+        if error < least:
+            best, least = form, error
+    return best
+
+
+def _squared_error(values: np.ndarray, form: FixedPoint) -> float:
+    return float(np.square(form.values(form.integers(values)) - values).sum())
+
+
+def requantise(accumulators: np.ndarray, shift: int, bits: int) -> np.ndarray:
+    """Narrow non-negative activations out of accumulators: add half, shift right, saturate. This is also the ReLU.
+
+    Args:
+        accumulators: integer, any shape.
+        shift: accumulator fraction bits less output fraction bits, 0 to 31.
+        bits: width of the unsigned output.
+    Returns: int64 in 0 .. 2^bits - 1.
+    """
+    half = (1 << shift) >> 1
+    return np.clip((np.asarray(accumulators, dtype=np.int64) + half) >> shift, 0, (1 << bits) - 1)

@@ -1,0 +1,196 @@
+"""A packed model in memory: integer layers and the formats that say what their integers mean. NumPy only.
+
+The file (`cgs.quant.packed`), the integer engine, the hardware model and the RTL all read this one object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cgs.base.errors import ShapeError
+from cgs.quant.formats import ACCUMULATOR_BITS, FRACTION_BITS, MAX_SHIFT, FixedPoint
+
+
+@dataclass(frozen=True, eq=False)
+class PackedLayer:
+    """One fully connected or block-sparse layer in integers.
+
+    Args:
+        n_in, n_out: inputs and outputs, without padding.
+        block: side B of a square block, in weights; 0 for a dense layer.
+        kept: (R, K) int32 block columns kept in each block row, rising; None for a dense layer.
+        weights: int8, (R, K, B, B) as [block row, kept block, output, input], zero where a block reaches beyond
+            n_out or n_in; (n_out, n_in) for a dense layer.
+        bias: (n_out,) int32.
+        bits: of a weight, 2 to 8.
+        weight_fraction_bits: of a weight.
+        bias_bits, bias_fraction_bits: of a bias; it is shifted left to the accumulator's fraction bits.
+        input_bits, input_signed, input_fraction_bits: of an input.
+        output_bits, output_fraction_bits: of an unsigned output after the ReLU; 32 and the accumulator's fraction bits where `relu` is false.
+        relu: hidden layer; the last layer gives its accumulators.
+    """
+
+    n_in: int
+    n_out: int
+    block: int
+    kept: np.ndarray | None
+    weights: np.ndarray
+    bias: np.ndarray
+    bits: int
+    weight_fraction_bits: int
+    bias_bits: int
+    bias_fraction_bits: int
+    input_bits: int
+    input_signed: bool
+    input_fraction_bits: int
+    output_bits: int
+    output_fraction_bits: int
+    relu: bool
+
+    @property
+    def n_block_rows(self) -> int:
+        """R, the last block row perhaps reaching beyond n_out; 0 for a dense layer."""
+        return -(-self.n_out // self.block) if self.block else 0
+
+    @property
+    def n_block_columns(self) -> int:
+        """C, the last block column perhaps reaching beyond n_in; 0 for a dense layer."""
+        return -(-self.n_in // self.block) if self.block else 0
+
+    @property
+    def kept_per_row(self) -> int:
+        """K, blocks kept in each block row; 0 for a dense layer."""
+        return 0 if self.kept is None else self.kept.shape[1]
+
+    @property
+    def n_weights(self) -> int:
+        """Weights that exist: kept, and inside the matrix."""
+        return int(self.real_weights().sum()) if self.block else self.n_in * self.n_out
+
+    @property
+    def n_parameters_dense(self) -> int:
+        """Weights and biases of a dense layer of this shape."""
+        return (self.n_in + 1) * self.n_out
+
+    @property
+    def index_bits(self) -> int:
+        """Bits of a stored block column."""
+        return max(self.n_block_columns - 1, 0).bit_length()
+
+    @property
+    def accumulator_fraction_bits(self) -> int:
+        """Fraction bits of products and sums."""
+        return self.weight_fraction_bits + self.input_fraction_bits
+
+    @property
+    def shift(self) -> int:
+        """Right shift from accumulator to output, 0 in the last layer."""
+        return self.accumulator_fraction_bits - self.output_fraction_bits
+
+    @property
+    def input_format(self) -> FixedPoint:
+        """Format of an input."""
+        return FixedPoint(self.input_bits, self.input_fraction_bits, self.input_signed)
+
+    def real_weights(self) -> np.ndarray:
+        """(R, K, B, B) bool, false where a block reaches beyond the matrix; (n_out, n_in) all true for a dense layer."""
+        if self.kept is None:
+            return np.ones((self.n_out, self.n_in), dtype=bool)
+        place = np.arange(self.block)
+        rows = np.arange(self.n_block_rows)[:, None] * self.block + place < self.n_out
+        columns = self.kept[:, :, None] * self.block + place < self.n_in
+        return rows[:, None, :, None] & columns[:, :, None, :]
+
+    def aligned_bias(self) -> np.ndarray:
+        """(n_out,) int64: the bias in units of the accumulator, with the half that rounding adds."""
+        half = (1 << self.shift) >> 1
+        return (self.bias.astype(np.int64) << (self.accumulator_fraction_bits - self.bias_fraction_bits)) + half
+
+    def accumulator_bound(self) -> int:
+        """Largest magnitude that any partial sum, in any order, of any input can reach, bias and rounding included."""
+        weights = self.weights.astype(np.int64)
+        across = (1, 3) if self.block else (1,)
+        positive = np.maximum(weights, 0).sum(axis=across).ravel()[: self.n_out]
+        negative = np.maximum(-weights, 0).sum(axis=across).ravel()[: self.n_out]
+        form, bias = self.input_format, self.aligned_bias()
+        up = positive * form.high - negative * form.low + np.maximum(bias, 0)
+        down = negative * form.high - positive * form.low - np.minimum(bias, 0)
+        return int(max(up.max(), down.max()))
+
+    def problem(self) -> str:
+        """What is wrong with the layer, in a few words, or ""."""
+        low, high = FRACTION_BITS
+        fractions = (self.weight_fraction_bits, self.input_fraction_bits, self.bias_fraction_bits)
+        if min(self.n_in, self.n_out) < 1:
+            return f"shape {self.n_out} x {self.n_in}"
+        if not (2 <= self.bits <= 8 and 8 <= self.bias_bits <= 32 and 4 <= self.input_bits <= 16):
+            return f"{self.bits}-bit weights, {self.bias_bits}-bit biases, {self.input_bits}-bit inputs"
+        if min(fractions) < low or max(fractions) > high or not 0 <= self.accumulator_fraction_bits - self.bias_fraction_bits <= MAX_SHIFT:
+            return f"fraction bits {fractions} of weight, input and bias"
+        if self.relu and not (4 <= self.output_bits <= 16 and 0 <= self.shift <= MAX_SHIFT):
+            return f"{self.output_bits}-bit outputs after a shift by {self.shift}"
+        if not self.relu and (self.output_bits, self.shift) != (ACCUMULATOR_BITS, 0):
+            return f"{self.output_bits}-bit outputs after a shift by {self.shift} in the last layer"
+        if self.kept is not None:
+            kept = self.kept
+            if kept.shape != (self.n_block_rows, self.kept_per_row) or not 1 <= self.kept_per_row <= self.n_block_columns:
+                return f"{self.kept_per_row} blocks of {self.n_block_columns} kept in each block row"
+            if kept.min() < 0 or kept.max() >= self.n_block_columns or (np.diff(kept, axis=1) <= 0).any():
+                return "block columns that do not rise or lie outside the matrix"
+        return self._numbers_problem()
+
+    def _numbers_problem(self) -> str:
+        shape = (self.n_block_rows, self.kept_per_row, self.block, self.block) if self.block else (self.n_out, self.n_in)
+        if self.weights.shape != shape or self.bias.shape != (self.n_out,):
+            return f"weights {self.weights.shape} and biases {self.bias.shape} where {shape} and {(self.n_out,)} belong"
+        for what, numbers, bits in (("weight", self.weights, self.bits), ("bias", self.bias, self.bias_bits)):
+            form = FixedPoint(bits, 0)
+            if numbers.min() < form.low or numbers.max() > form.high:
+                return f"a {what} outside {bits} bits"
+        needed = self.accumulator_bound().bit_length() + 1
+        return f"its accumulator may need {needed} bits of {ACCUMULATOR_BITS}" if needed > ACCUMULATOR_BITS else ""
+
+
+@dataclass(frozen=True, eq=False)
+class PackedModel:
+    """The layers of a network from input to output, and a few words on what it is.
+
+    Args:
+        layers: each takes what the one before gives.
+        meta: small JSON-like dict: task, system, seed, features (kind, cmvn, left, right), classes.
+    """
+
+    layers: tuple[PackedLayer, ...]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_in(self) -> int:
+        """Width of the spliced input."""
+        return self.layers[0].n_in
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return self.layers[-1].n_out
+
+    def problem(self) -> str:
+        """The first thing that is wrong with the model, naming its layer, or ""."""
+        if not self.layers:
+            return "no layers"
+        for number, layer in enumerate(self.layers, start=1):
+            if why := layer.problem():
+                return f"layer {number}: {why}"
+            if layer.relu != (number < len(self.layers)):
+                return f"layer {number}: a ReLU belongs after every layer but the last"
+        for number, (above, below) in enumerate(zip(self.layers, self.layers[1:], strict=False), start=2):
+            gives = (above.n_out, above.output_bits, above.output_fraction_bits, False)
+            if gives != (below.n_in, below.input_bits, below.input_fraction_bits, below.input_signed):
+                return f"layer {number}: its inputs are not what layer {number - 1} gives"
+        return ""
+
+    def check(self) -> None:
+        """Raises: ShapeError: a layer that does not fit, or whose accumulator may overflow."""
+        if why := self.problem():
+            raise ShapeError(f"cannot pack the model: {why}", "lower pack.activation_bits or the system's bits" if "accumulator" in why else "")

@@ -1,0 +1,42 @@
+"""Random packed layers and models for the tests of this folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cgs.quant.model import PackedLayer, PackedModel
+
+
+def random_layer(
+    random: np.random.Generator, n_in: int, n_out: int, block: int = 0, n_kept: int = 0, bits: int = 6, relu: bool = True, **changes: Any
+) -> PackedLayer:
+    """A layer whose weights use the whole range of `bits`; dense where block is 0."""
+    kept = None
+    shape: tuple[int, ...] = (n_out, n_in)
+    if block:
+        rows, columns = -(-n_out // block), -(-n_in // block)
+        kept = np.sort(np.array([random.permutation(columns)[:n_kept] for _ in range(rows)]), axis=1).astype(np.int32)
+        shape = (rows, n_kept, block, block)
+    fields: dict[str, Any] = {
+        "n_in": n_in, "n_out": n_out, "block": block, "kept": kept,
+        "weights": random.integers(-(1 << (bits - 1)), 1 << (bits - 1), shape).astype(np.int8),
+        "bias": random.integers(-100, 100, n_out).astype(np.int32),
+        "bits": bits, "weight_fraction_bits": bits - 1, "bias_bits": 16, "bias_fraction_bits": 6, "input_bits": 8, "input_signed": False,
+        "input_fraction_bits": 6, "output_bits": 8 if relu else 32, "output_fraction_bits": 6 if relu else bits + 5, "relu": relu,
+    }  # fmt: skip
+    fields |= changes
+    if block:
+        fields["weights"] *= PackedLayer(**fields).real_weights()
+    return PackedLayer(**fields)
+
+
+def random_model(seed: int, widths: tuple[int, ...] = (13, 10, 9, 5), block: int = 4, n_kept: int = 2, bits: int = 6) -> PackedModel:
+    """A sparse model with a dense output layer; edge blocks reach beyond most matrices."""
+    random = np.random.default_rng(seed)
+    layers = []
+    for number, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+        last = number == len(widths) - 2
+        layers.append(random_layer(random, n_in, n_out, 0 if last else block, n_kept, bits, relu=not last, input_signed=number == 0))
+    return PackedModel(tuple(layers), {"task": "kws", "classes": ["<silence>", "<other>", "zéro"]})

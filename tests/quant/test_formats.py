@@ -1,0 +1,72 @@
+"""Fixed-point formats: planted values, slow references, properties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cgs.base.errors import ConfigError
+from cgs.quant.formats import FixedPoint, choose_format, fitting_format, requantise
+
+
+def test_ranges_of_signed_and_unsigned_formats():
+    assert (FixedPoint(6, 4).low, FixedPoint(6, 4).high, FixedPoint(6, 4).step) == (-32, 31, 1 / 16)
+    assert (FixedPoint(8, 0, signed=False).low, FixedPoint(8, 0, signed=False).high) == (0, 255)
+
+
+def test_nearest_integer_ties_to_even_and_saturation():
+    form = FixedPoint(4, 1)
+    assert form.integers(np.array([0.25, 0.75, -0.25, 0.26, 100.0, -100.0])).tolist() == [0, 2, 0, 1, 7, -8]
+    assert form.values(np.array([7, -8])).tolist() == [3.5, -4.0]
+
+
+@pytest.mark.parametrize("bits", [2, 5, 8, 16])
+def test_fitting_format_is_the_finest_without_saturation(bits):
+    values = np.random.default_rng(bits).normal(size=100)
+    form = fitting_format(values, bits)
+    assert np.abs(form.values(form.integers(values)) - values).max() <= form.step / 2
+    finer = FixedPoint(bits, form.fraction_bits + 1)
+    assert np.abs(finer.values(finer.integers(values)) - values).max() > finer.step / 2
+
+
+def test_fitting_format_uses_the_extra_negative_integer():
+    assert fitting_format(np.array([-1.0, 0.5]), 4).fraction_bits == 3
+    assert fitting_format(np.array([1.0, 0.5]), 4).fraction_bits == 2
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_choose_format_finds_the_least_squared_error(signed):
+    random = np.random.default_rng(1)
+    values = random.normal(size=2000) if signed else np.maximum(random.normal(size=2000), 0)
+    values[0] = 60.0
+    chosen = choose_format(values, 6, signed)
+
+    def error(fraction_bits: int) -> float:
+        form = FixedPoint(6, fraction_bits, signed)
+        return sum((min(max(round(v * 2**fraction_bits), form.low), form.high) / 2**fraction_bits - v) ** 2 for v in values)
+
+    assert chosen.fraction_bits == min(range(-4, 8), key=error)
+
+
+def test_a_lone_outlier_saturates_only_where_that_is_better():
+    values = np.append(np.random.default_rng(0).normal(scale=0.01, size=100_000), 1.0)
+    assert choose_format(values, 5).fraction_bits > fitting_format(values, 5).fraction_bits
+
+
+def test_zeros_have_a_format():
+    assert choose_format(np.zeros(3), 8) == FixedPoint(8, 7)
+
+
+def test_not_finite_is_an_error_that_says_so():
+    with pytest.raises(ConfigError, match="not finite"):
+        choose_format(np.array([1.0, np.inf]), 8)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1), st.integers(0, 31), st.integers(4, 16))
+def test_requantise_is_add_half_shift_saturate(accumulators, shift, bits):
+    half = 2 ** (shift - 1) if shift else 0
+    expected = [min(max((a + half) >> shift, 0), 2**bits - 1) for a in accumulators]
+    assert requantise(np.array(accumulators), shift, bits).tolist() == expected

@@ -1,0 +1,120 @@
+"""Fake quantisation: against torch's own, against the integer engine, and that it learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from cgs.base.errors import DataError, ShapeError
+from cgs.base.options import PackOptions
+from cgs.nn.network import FeedForward, NetworkSpec, build_network
+from cgs.quant.build import choose_formats, quantise, sample_activations
+from cgs.quant.engine import IntegerEngine
+from cgs.quant.formats import FixedPoint
+from cgs.quant.packed import decode, encode
+from cgs.quant.qat import FakeQuantised, rounded
+
+SPARSE = NetworkSpec(n_in=45, hidden=(40, 36), n_out=7, method="cgs", density=0.5, block=8, dense_output=True, seed=3)
+DENSE = NetworkSpec(n_in=45, hidden=(40, 36), n_out=7, seed=3)
+
+
+def network(spec: NetworkSpec) -> FeedForward:
+    made = build_network(spec).eval()
+    generator = torch.Generator().manual_seed(5)
+    for layer in made.each_layer():
+        layer.bias.data.normal_(0, 0.1, generator=generator)
+    return made
+
+
+def frames(n: int = 400) -> torch.Tensor:
+    return torch.randn(n, 45, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_forward_and_gradient_equal_torch_fake_quantize(signed):
+    form = FixedPoint(5, 3, signed)
+    x = (torch.randn(5000, generator=torch.Generator().manual_seed(0)) * 1.5).requires_grad_()
+    y = x.detach().clone().requires_grad_()
+    ours = rounded(x, form)
+    theirs = torch.fake_quantize_per_tensor_affine(y, form.step, 0, form.low, form.high)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    weight = torch.randn(5000, generator=torch.Generator().manual_seed(2))
+    (ours * weight).sum().backward()
+    (theirs * weight).sum().backward()
+    assert x.grad is not None and y.grad is not None
+    inside = torch.ones_like(x, dtype=torch.bool) if signed else x.detach() > 0
+    torch.testing.assert_close(x.grad[inside], y.grad[inside], rtol=0, atol=0)
+    assert signed or not x.grad[~inside].any(), "an unsigned format is a ReLU, which passes nothing on where it is off"
+
+
+def test_halves_round_up_where_the_engine_shifts():
+    assert rounded(torch.tensor([0.5, 1.5, 2.5]), FixedPoint(8, 0, False), half_up=True).tolist() == [1, 2, 3]
+    assert rounded(torch.tensor([0.5, 1.5, 2.5]), FixedPoint(8, 0, False)).tolist() == [0, 2, 2]
+
+
+@pytest.mark.parametrize("spec", [SPARSE, DENSE], ids=["cgs", "dense"])
+@pytest.mark.parametrize(("bits", "activation_bits"), [(2, 4), (5, 8), (6, 8), (8, 12)])
+def test_float_logits_equal_the_engine_bit_for_bit(spec, bits, activation_bits):
+    trained = network(spec)
+    options = PackOptions(activation_bits=activation_bits, bias_bits=12)
+    formats = choose_formats(trained, sample_activations(trained, frames()), bits, options)
+    model = decode(encode(quantise(trained, formats, {})), "made here")
+    assert max(layer.accumulator_bound() for layer in model.layers) < 2**24
+    with torch.no_grad():
+        fake = FakeQuantised(trained, formats)(2 * frames())
+    np.testing.assert_array_equal(IntegerEngine(model).logits(2 * frames().numpy()), fake.numpy())
+
+
+@pytest.mark.parametrize("spec", [SPARSE, DENSE], ids=["cgs", "dense"])
+def test_wide_formats_come_close_to_float(spec):
+    trained = network(spec)
+    formats = choose_formats(trained, sample_activations(trained, frames()), 8, PackOptions(activation_bits=12, bias_bits=16))
+    with torch.no_grad():
+        exact = trained(frames())
+        assert (FakeQuantised(trained, formats)(frames()) - exact).std() < 0.03 * exact.std()
+
+
+def test_fine_tuning_lowers_the_loss_of_the_quantised_network():
+    trained, x = network(SPARSE), frames()
+    with torch.no_grad():
+        labels = trained(x).argmax(dim=1)
+    formats = choose_formats(trained, sample_activations(trained, x), 3, PackOptions(activation_bits=5))
+    fake = FakeQuantised(trained, formats)
+    optimiser = torch.optim.Adam(fake.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(30):
+        loss = torch.nn.functional.cross_entropy(fake(x), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.75 * losses[0]
+    padding = ~torch.from_numpy(fake.masks[0].real_weights)
+    assert padding.any() and not fake.layers[0].weight[padding].any(), "padding stays zero"
+    with torch.no_grad():
+        fake.eval()
+        np.testing.assert_array_equal(IntegerEngine(quantise(fake, formats, {})).logits(x.numpy()), fake(x).numpy())
+
+
+def test_fake_quantised_network_is_a_copy_with_the_same_names():
+    trained = network(SPARSE)
+    formats = choose_formats(trained, sample_activations(trained, frames()), 6, PackOptions())
+    fake = FakeQuantised(trained, formats)
+    assert list(fake.state_dict()) == list(trained.state_dict())
+    fake.layers[0].bias.data.fill_(9.0)
+    assert not (trained.layers[0].bias == 9.0).any()
+
+
+def test_no_frames_is_an_error():
+    with pytest.raises(DataError, match="no training frames"):
+        sample_activations(network(DENSE), torch.zeros(0, 45))
+
+
+def test_overflow_is_told_at_pack_time():
+    trained = build_network(NetworkSpec(n_in=45, hidden=(4000, 36), n_out=7))
+    trained.layers[1].weight.data.fill_(1.0)
+    options = PackOptions(activation_bits=16)
+    formats = choose_formats(trained, sample_activations(trained, frames()), 8, options)
+    with pytest.raises(ShapeError, match="layer 2: its accumulator may need"):
+        quantise(trained, formats, {})
