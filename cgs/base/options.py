@@ -21,7 +21,7 @@ class Download(Options):
 
     url: str = Field(description="where the archive is")
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="checksum of the archive")
-    n_bytes: Positive = Field(description="size of the archive, in bytes")
+    n_bytes: Positive | None = Field(None, description="size of the archive, in bytes, where it is known")
 
 
 class RecipeOptions(Options):

@@ -24,13 +24,20 @@ OGG_PAGE_BYTES = 65307
 OGG_LAST_PAGE = 0x04
 
 
-def audio_info(path: Path) -> tuple[int, Seconds]:
+def audio_info(path: Path, check_samples: bool = False) -> tuple[int, Seconds]:
     """Sample rate (Hz) and length (s) of a recording, from its header.
 
+    Args:
+        path: the recording.
+        check_samples: also refuse NaN in floating-point samples, and a FLAC file that cannot be decoded to its end.
     Raises: DataError: missing, not audio, not mono, or truncated.
     """
-    rate, n_samples = _checked_info(path)
-    return rate, n_samples / rate
+    info = _checked_info(path)
+    if check_samples and info.subtype in FLOAT_SUBTYPES:
+        read_audio(path, info.samplerate)
+    elif check_samples and info.format == "FLAC" and info.frames:
+        _samples(path, info.frames - 1, info.frames)
+    return info.samplerate, info.frames / info.samplerate
 
 
 def read_audio(path: Path, sample_rate: int, start: Seconds | None = None, end: Seconds | None = None, resample: bool = False) -> np.ndarray:
@@ -44,7 +51,8 @@ def read_audio(path: Path, sample_rate: int, start: Seconds | None = None, end: 
     Returns: (n_samples,) float32 in [-1, 1].
     Raises: DataError: missing, not audio, not mono, truncated, of another rate, NaN or infinite, or shorter than `end`.
     """
-    rate, n_samples = _checked_info(path)
+    info = _checked_info(path)
+    rate, n_samples = info.samplerate, info.frames
     if rate != sample_rate and not resample:
         raise wrong_rate(path, rate, sample_rate)
     first = 0 if start is None else round(start * rate)
@@ -83,19 +91,6 @@ def wrong_rate(path: Path, rate: int, wanted: int) -> DataError:
     return DataError(f"{path}: sample rate {rate} Hz, the recipe says {wanted} Hz", "set data.resample = true or correct data.sample_rate")
 
 
-def check_samples(path: Path) -> None:
-    """Read a recording of floating-point samples and refuse NaN; a recording of integers is not read.
-
-    Raises: DataError: NaN, infinite, or not decodable to its end.
-    """
-    rate, n_samples = _checked_info(path)
-    info = _info(path)
-    if info.subtype in FLOAT_SUBTYPES:
-        read_audio(path, rate)
-    elif info.format == "FLAC" and n_samples:
-        _samples(path, n_samples - 1, n_samples)
-
-
 def _info(path: Path) -> Any:
     try:
         return sf.info(str(path))
@@ -103,7 +98,7 @@ def _info(path: Path) -> Any:
         raise DataError(f"{path}: not readable as audio ({error.error_string.strip()})", "WAV, FLAC, SPHERE or Ogg; copy or convert the file again") from error
 
 
-def _checked_info(path: Path) -> tuple[int, int]:
+def _checked_info(path: Path) -> Any:
     if not path.is_file():
         raise DataError(f"{path}: no such recording", "check the corpus, or remove the utterance")
     if not path.stat().st_size:
@@ -112,7 +107,7 @@ def _checked_info(path: Path) -> tuple[int, int]:
     info = _info(path)
     if info.channels != 1:
         raise DataError(f"{path}: {info.channels} channels, one wanted", "choose or mix the channels, e.g. with sox -c 1")
-    return info.samplerate, info.frames
+    return info
 
 
 def _samples(path: Path, first: int, last: int) -> np.ndarray:

@@ -5,7 +5,7 @@ A data script is a module with
     class Options(cgs.base.options.Options)         its own options, the [local] table of recipe.toml
     def check_layout(root, options) -> None         raises CorpusError that lists what is missing or unexpected
     def prepare(root, audio_dir, options, seed) -> Corpus
-    def synthesise(root, options, seed, n_jobs)     only where the corpus is made, not recorded
+    def synthesise(root, options, seed, n_jobs, log_dir) -> None     only where the corpus is made, not recorded
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ class Corpus:
         lexicon: (word, phones) pairs, a word once for each pronunciation; without the silence word.
         lm_text: sentences that the language model may learn from; never of dev or test.
         keywords: the words to spot, in output order; empty where the recipe has no keyword system.
+        notes: facts for the report, e.g. how the splits were drawn.
+        sources: what a made recording was made from, by utterance; one name must not occur in two splits.
+        unseen_speakers: splits whose speakers must not occur in the training or, for a test split, the dev data.
     """
 
     splits: dict[str, list[Utterance]]
@@ -59,3 +62,5 @@ class Corpus:
     lm_text: list[tuple[str, ...]]
     keywords: tuple[str, ...] = ()
     notes: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unseen_speakers: tuple[str, ...] = ()

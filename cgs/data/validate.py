@@ -5,14 +5,13 @@ Stricter than Kaldi's own validator: one space between fields, no empty transcri
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cgs.base.errors import CgsError, DataError, ProblemsError
+from cgs.base.errors import DataError, ProblemsError
 from cgs.base.files import read_lines
 from cgs.base.log import progress
-from cgs.data.audio import audio_info, check_samples, wrong_rate
+from cgs.data.audio import audio_info, wrong_rate
 from cgs.data.corpus import Seconds
 
 MOST_PROBLEMS = 20
@@ -24,21 +23,17 @@ LENGTH_TOLERANCE: Seconds = 0.02
 
 @dataclass
 class Problems:
-    """Problems of one directory, in the order found; only the first few are shown."""
+    """Problems of one directory, in the order found; only the first few are shown.
+
+    An unreadable file ends the search early, or everything would seem to be missing from it."""
 
     heading: str
     found: list[str] = field(default_factory=list)
+    unreadable: bool = False
 
     def add(self, where: str, what: str, remedy: str) -> None:
         """Note one problem."""
         self.found.append(f"{where}: {what} ({remedy})")
-
-    def check(self, function: Callable[[], object]) -> None:
-        """Call `function` and note the error it raises."""
-        try:
-            function()
-        except CgsError as error:
-            self.found.append(str(error))
 
     def raise_if_any(self) -> None:
         """Raises: ProblemsError: some were noted."""
@@ -48,8 +43,9 @@ class Problems:
 
 def capped(heading: str, problems: list[str], exit_code: int = DataError.exit_code) -> ProblemsError:
     """The error of several problems, of which at most `MOST_PROBLEMS` are spelt out."""
-    more = len(problems) - MOST_PROBLEMS
-    return ProblemsError(heading, [*problems[:MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])], exit_code)
+    if len(problems) > MOST_PROBLEMS:
+        heading = f"{heading} ({len(problems)} problems found, the first {MOST_PROBLEMS} follow)"
+    return ProblemsError(heading, problems[:MOST_PROBLEMS], exit_code)
 
 
 def pipe_error(path: Path, key: str) -> DataError:
@@ -69,27 +65,32 @@ def validate_data_dir(path: Path, sample_rate: int | None = None, resample: bool
     if not path.is_dir():
         raise DataError(f"{path}: no such data directory", "run stage 1")
     problems = Problems(str(path))
-    tables = {name: _checked_table(path / name, problems) for name in REQUIRED}
-    tables |= {name: _checked_table(path / name, problems) for name in OPTIONAL if (path / name).exists()}
+    tables = {name: _checked_table(path / name, problems) for name in (*REQUIRED, *(n for n in OPTIONAL if (path / n).exists()))}
+    if problems.unreadable:
+        problems.raise_if_any()
     if not tables["text"]:
         problems.add(str(path / "text"), "no utterances", "check the corpus and the split")
     _check_agreement(path, tables, problems)
     _check_values(path, tables, problems)
     if sample_rate:
         for key, value in progress(sorted(tables["wav.scp"].items()), f"checking {path.name}"):
-            problems.check(lambda wav=Path(value), key=key: check_recording(wav, f"recording {key}", sample_rate, resample))  # type: ignore[misc]
+            try:
+                if not check_recording(Path(value), f"recording {key}", sample_rate, resample):
+                    problems.add(f"recording {key}", f"{value}: no samples", "copy the file again, or remove the utterance")
+            except DataError as error:
+                problems.found.append(str(error))
     problems.raise_if_any()
 
 
 def check_recording(wav: Path, name: str, sample_rate: int, resample: bool = False) -> Seconds:
-    """Length of a recording, s. Raises: DataError: missing, empty, truncated, NaN, or of another rate; `name` says whose."""
+    """Length of a recording, s, 0 where it holds no samples.
+
+    Raises: DataError: missing, truncated, NaN, or of another rate; `name` says whose.
+    """
     try:
-        rate, seconds = audio_info(wav)
-        if seconds == 0:
-            raise DataError(f"{wav}: no samples", "copy the file again, or remove the utterance")
+        rate, seconds = audio_info(wav, check_samples=True)
         if rate != sample_rate and not resample:
             raise wrong_rate(wav, rate, sample_rate)
-        check_samples(wav)
     except DataError as error:
         raise DataError(f"{name}: {error.message}", error.remedy) from error
     return seconds
@@ -101,6 +102,7 @@ def _checked_table(path: Path, problems: Problems) -> dict[str, str]:
         lines = read_lines(path)
     except DataError as error:
         problems.found.append(str(error))
+        problems.unreadable = True
         return {}
     if not path.read_bytes().endswith(b"\n"):
         problems.add(f"{path}:{len(lines)}", "does not end with a newline", "is the file truncated? write it again")
@@ -110,7 +112,8 @@ def _checked_table(path: Path, problems: Problems) -> dict[str, str]:
         where = f"{path}:{number}"
         key, _, value = line.partition(" ")
         if not value.strip():
-            problems.add(where, f"{line!r}: {'empty transcript' if path.name == 'text' else 'nothing after the first field'}", "add it, or remove the utterance everywhere")
+            what = "empty transcript" if path.name == "text" else "nothing after the first field"
+            problems.add(where, f"{line!r}: {what}", "add it, or remove the utterance everywhere")
         elif "  " in line or line != line.strip() or any(c.isspace() and c != " " for c in line):
             problems.add(where, f"{line!r}: fields are not separated by single spaces", "replace tabs, double spaces and spaces at the ends")
         if key in table:
@@ -140,7 +143,8 @@ def _check_agreement(path: Path, tables: dict[str, dict[str, str]], problems: Pr
         _check_same(path / "spk2gender", tables["spk2gender"].keys(), path / "spk2utt", spk2utt.keys(), "speaker", problems)
     ordered = sorted(utt2spk)
     if ordered != sorted(utt2spk, key=lambda name: (utt2spk[name], name)):
-        problems.add(str(path / "utt2spk"), "sorting by speaker and by utterance disagree", "begin each utterance id with its speaker, all of one length or followed by '-'")
+        remedy = "begin each utterance id with its speaker, and give all speakers names of one length"
+        problems.add(str(path / "utt2spk"), "sorting by speaker and by utterance disagree", remedy)
 
 
 def _check_same(path: Path, keys: object, other: Path, others: object, what: str, problems: Problems) -> None:
@@ -162,7 +166,8 @@ def _check_values(path: Path, tables: dict[str, dict[str, str]], problems: Probl
             problems.add(f"{path / 'wav.scp'}: {key}", f"{value} is not an absolute path", "write the whole path")
     for utterance, value in tables["utt2dur"].items():
         if not (_number(value) > 0):
-            problems.add(f"{path / 'utt2dur'}: utterance {utterance}", f"length {value!r} is not a positive number", "remove the utterance, or run stage 1 again")
+            where = f"{path / 'utt2dur'}: utterance {utterance}"
+            problems.add(where, f"length {value!r} is not a positive number", "remove the utterance, or run stage 1 again")
     for utterance, value in tables.get("segments", {}).items():
         _check_segment(path / "segments", utterance, value, _number(tables["utt2dur"].get(utterance, "nan")), problems)
     for speaker, gender in tables.get("spk2gender", {}).items():
