@@ -1,0 +1,90 @@
+"""Final alignments: pdf and word of every frame, words and phones with their times, and which utterances failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cgs.base.errors import TrainError
+from cgs.gmm import segments
+from cgs.gmm.chunk import AlignedUtterance
+from cgs.gmm.model import AcousticGmm
+from cgs.gmm.workers import Workers
+from cgs.lang.lang import Lang
+
+MAX_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """One aligned utterance.
+
+    Args:
+        id: its name.
+        pdfs: (T,) int32.
+        words: (T,) int32, number of the word of each frame; 0 where there is silence.
+        word_segments, phone_segments: with times in frames.
+    """
+
+    id: str
+    pdfs: np.ndarray
+    words: np.ndarray
+    word_segments: list[segments.Segment]
+    phone_segments: list[segments.Segment]
+
+
+def read_alignment(utterance: str, alignment: np.ndarray, words: Sequence[str], model: AcousticGmm, lang: Lang) -> Alignment:
+    """Read pdfs, phones and words off transition-ids (T,)."""
+    phones = segments.phone_segments(alignment, model.transitions)
+    numbers = lang.word_ids(words)
+    ways = [[tuple(lang.phones[phone] for phone in pronunciation) for pronunciation in lang.lexicon[lang.word_names[number]]] for number in numbers]
+    spoken = segments.word_segments(phones, numbers, ways, lang.silence_phone)
+    return Alignment(utterance, model.transitions.pdf[alignment].astype(np.int32), segments.frame_labels(spoken, len(alignment)), spoken, phones)
+
+
+def align_features(
+    model: AcousticGmm, lang_dir: Path, utterances: Sequence[AlignedUtterance], beam: float, retry_beam: float, n_jobs: int, log_dir: Path
+) -> tuple[list[Alignment], list[str]]:
+    """Align utterances with a finished model; see `align_with`."""
+    with Workers(lang_dir, utterances, n_jobs, log_dir) as workers:
+        return align_with(workers, model, lang_dir, beam, retry_beam)
+
+
+def align_with(workers: Workers, model: AcousticGmm, lang_dir: Path, beam: float, retry_beam: float) -> tuple[list[Alignment], list[str]]:
+    """Align the utterances that workers hold.
+
+    Returns: alignments in the order of the corpus, and the ids of utterances that have none.
+    """
+    from cgs.lang.lang import load_lang
+
+    lang = load_lang(lang_dir)
+    failed = [name for result in workers.call("align", model, beam, retry_beam) for name in result.failed]
+    found = [item for part in workers.call("alignments") for item in part]
+    return [read_alignment(name, alignment, words, model, lang) for name, alignment, words in found], failed
+
+
+def check_failed(split: str, failed: Sequence[str], n_utterances: int, limit: float) -> None:
+    """Raises: TrainError: more than `limit` of the utterances failed; names them."""
+    if len(failed) > limit * n_utterances:
+        named = ", ".join(failed[:MAX_NAMED]) + (f" and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else "")
+        raise TrainError(
+            f"{split}: {len(failed)} of {n_utterances} utterances failed to align, above align.max_failed_fraction = {limit:g}: {named}",
+            "check their transcripts and recordings, or raise align.retry_beam",
+        )
+
+
+def summary(alignments: Sequence[Alignment], n_pdfs: int, silence: int) -> dict[str, float]:
+    """Figures that show at a glance whether an alignment is sane: share of silence, mean word length in frames, share of pdfs seen."""
+    n_frames = sum(len(alignment.pdfs) for alignment in alignments)
+    silent = sum(s.end - s.start for alignment in alignments for s in alignment.phone_segments if s.label == silence)
+    words = [s.end - s.start for alignment in alignments for s in alignment.word_segments]
+    seen = np.unique(np.concatenate([alignment.pdfs for alignment in alignments])) if alignments else np.zeros(0)
+    return {
+        "frames": n_frames,
+        "silence_fraction": silent / max(n_frames, 1),
+        "mean_word_frames": float(np.mean(words)) if words else 0.0,
+        "pdfs_seen_fraction": len(seen) / n_pdfs,
+    }

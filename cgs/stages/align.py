@@ -1,0 +1,87 @@
+"""Stage 4: GMM-HMM training and state alignments of the train and dev splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cgs.base.experiment import Experiment
+from cgs.base.files import write_json, writing
+from cgs.base.log import LOG
+from cgs.base.unit import Unit
+
+if TYPE_CHECKING:
+    from cgs.gmm.align import Alignment
+    from cgs.gmm.chunk import AlignedUtterance
+
+TITLE = "GMM-HMM training and alignment"
+SPLITS = ("train", "dev")
+
+
+def units(exp: Experiment) -> list[Unit]:
+    """The one unit of this stage."""
+    recipe = exp.recipe
+    options = {"align": recipe.align.model_dump(), "seed": recipe.recipe.seed, "frame_shift": recipe.feats.frame_shift}
+    return [exp.unit("4-align", options=options, inputs=["1-data", "2-lang", "3-feats"], code=["cgs.stages.align"])]
+
+
+def run(exp: Experiment) -> None:
+    """Train, align and write what later stages read."""
+    (unit,) = units(exp)
+    if unit.up_to_date():
+        return
+    with unit.writing() as out:
+        _make(exp, unit, out)
+
+
+def _make(exp: Experiment, unit: Unit, out: Path) -> None:
+    from cgs.gmm.align import align_features, align_with, check_failed, summary
+    from cgs.gmm.train import Checkpoints, train
+    from cgs.gmm.workers import Workers
+    from cgs.lang.lang import load_lang
+
+    options, lang_dir, log_dir = exp.recipe.align, exp.root / "2-lang", exp.log_dir(4)
+    lang, checkpoints = load_lang(lang_dir), Checkpoints(out / "checkpoints")
+    report: dict[str, Any] = {"failed": {}, "utterances": {}, "summary": {}}
+    aligned: dict[str, list[Alignment]] = {}
+    utterances = _utterances(exp, "train")
+    with Workers(lang_dir, utterances, exp.n_jobs, log_dir) as workers:
+        state = train(workers, lang, options, exp.recipe.recipe.seed, checkpoints)
+        model = state.fitted
+        aligned["train"], failed = align_with(workers, model, lang_dir, options.beam, options.retry_beam)
+    for split in SPLITS:
+        if split != "train":
+            utterances = _utterances(exp, split)
+            aligned[split], failed = align_features(model, lang_dir, utterances, options.beam, options.retry_beam, exp.n_jobs, log_dir)
+        check_failed(split, failed, len(utterances), options.max_failed_fraction)
+        report["failed"][split], report["utterances"][split] = failed, len(utterances)
+        report["summary"][split] = summary(aligned[split], model.n_pdfs, lang.silence_phone)
+        _write_split(exp, unit, out, split, aligned[split], lang)
+        LOG.info("  %s: %d utterances aligned, %d failed, silence %.1f %%", split, len(aligned[split]), len(failed), 100 * report["summary"][split]["silence_fraction"])
+    model.save(out)
+    report |= {"n_pdfs": model.n_pdfs, "n_gaussians": model.gmms.n_gaussians, "log_likelihood": state.history, "tree_gain": state.tree_gain}
+    write_json(out / "align.json", report)
+    checkpoints.clear()
+
+
+def _utterances(exp: Experiment, split: str) -> list[AlignedUtterance]:
+    from cgs.data.datadir import read_data_dir
+    from cgs.feats.load import load_features
+    from cgs.gmm.chunk import AlignedUtterance
+
+    transcripts = read_data_dir(exp.root / "1-data" / split)
+    features = load_features(exp.root / "3-feats", "mfcc", split, "speaker")
+    return [AlignedUtterance(name, transcripts[name].words, matrix) for name, matrix in features.items()]
+
+
+def _write_split(exp: Experiment, unit: Unit, out: Path, split: str, alignments: list[Alignment], lang: Any) -> None:
+    from cgs.feats.archive import write_archive
+    from cgs.gmm.segments import ctm_lines
+
+    write_archive(out, f"pdf_{split}", [(a.id, a.pdfs) for a in alignments], unit.path)
+    write_archive(out, f"word_{split}", [(a.id, a.words) for a in alignments], unit.path)
+    shift = exp.recipe.feats.frame_shift
+    with writing(out / f"{split}.ctm") as words, writing(out / f"{split}.phones.ctm") as phones:
+        for alignment in alignments:
+            words.writelines(ctm_lines(alignment.id, alignment.word_segments, lang.word_names, shift))
+            phones.writelines(ctm_lines(alignment.id, alignment.phone_segments, lang.phone_names, shift))
