@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
-import kaldifst
 import kaldilm
 
 from cgs.base.errors import ConfigError, ToolError
 from cgs.data.corpus import SILENCE_WORD, UNKNOWN_WORD
+from cgs.data.text import count_oov
 from cgs.lang.arpa import Prediction, predict, write_arpa
+from cgs.lang.graph import count_arcs
 from cgs.lang.lang import Lang, read_fst
 from cgs.lang.ngram import Ngram, train_ngram
 from cgs.lang.tables import BACKOFF
@@ -22,6 +28,11 @@ Vocabulary = Literal["train", "lexicon"]
 def known_text(sentences: Iterable[Sequence[str]], lang: Lang) -> list[tuple[str, ...]]:
     """Text for training: words outside the lexicon become <unk>, the silence word goes."""
     return [tuple(word if word in lang.lexicon else UNKNOWN_WORD for word in sentence if word != SILENCE_WORD) for sentence in sentences]
+
+
+def unknown_words(sentences: Iterable[Sequence[str]], lang: Lang) -> Counter[str]:
+    """How often each word outside the lexicon occurs."""
+    return count_oov((tuple(sentence) for sentence in sentences), lang.lexicon)
 
 
 def vocabulary_words(text: Iterable[Sequence[str]], lang: Lang, vocabulary: Vocabulary) -> set[str]:
@@ -53,7 +64,7 @@ def make_grammar(directory: Path, lang: Lang, sentences: Iterable[Sequence[str]]
     arpa_to_fst(arpa, fst_path, lang)
     fst = read_fst(fst_path)
     sizes = {"words": len(words), **{f"{k}-grams": sum(1 for gram in model.log10 if len(gram) == k) for k in range(1, model.order + 1)}}
-    return model, sizes | {"states": fst.num_states, "arcs": sum(fst.num_arcs(state) for state in kaldifst.StateIterator(fst))}
+    return model, sizes | {"states": fst.num_states, "arcs": count_arcs(fst)}
 
 
 def arpa_to_fst(arpa: Path, fst_path: Path, lang: Lang) -> None:
@@ -61,16 +72,33 @@ def arpa_to_fst(arpa: Path, fst_path: Path, lang: Lang) -> None:
 
     Raises: ToolError: arpa2fst could not.
     """
-    try:
-        kaldilm.arpa2fst(
-            input_arpa=str(arpa),
-            output_fst=str(fst_path),
-            disambig_symbol=BACKOFF,
-            read_symbol_table=str(lang.directory / "words.txt"),
-            max_arpa_warnings=0,
-        )
-    except RuntimeError as error:
-        raise ToolError(f"{arpa}: arpa2fst failed: {error}", "check the ARPA file") from error
+    with captured_stderr() as said:
+        try:
+            kaldilm.arpa2fst(
+                input_arpa=str(arpa),
+                output_fst=str(fst_path),
+                disambig_symbol=BACKOFF,
+                read_symbol_table=str(lang.directory / "words.txt"),
+                max_arpa_warnings=0,
+            )
+        except RuntimeError as error:
+            said.seek(0)
+            last = (said.read().decode(errors="replace").strip().splitlines() or [""])[-1]
+            raise ToolError(f"{arpa}: arpa2fst failed: {error} {last}", "check the ARPA file") from error
+
+
+@contextlib.contextmanager
+def captured_stderr() -> Iterator[IO[bytes]]:
+    """Send what native code of this process writes to standard error into a file; it reports every step there."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as said:
+        kept = os.dup(2)
+        try:
+            os.dup2(said.fileno(), 2)
+            yield said
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def transcript_prediction(model: Ngram, transcripts: Iterable[Sequence[str]]) -> Prediction:

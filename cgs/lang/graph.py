@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import kaldi_hmm_gmm as khg
@@ -87,4 +86,4 @@ def without_inputs(fst: kaldifst.StdVectorFst, labels: list[int], n_labels: int)
 
 def count_arcs(fst: kaldifst.StdVectorFst) -> int:
     """Arcs of an FST."""
-    return functools.reduce(lambda total, state: total + fst.num_arcs(state), kaldifst.StateIterator(fst), 0)
+    return sum(fst.num_arcs(state) for state in kaldifst.StateIterator(fst))

@@ -1,0 +1,101 @@
+"""Features of many recordings: one piece of a split in one job, pieces joined into archives, CMVN statistics beside them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cgs.base.errors import DataError
+from cgs.base.files import write_text
+from cgs.base.log import progress
+from cgs.base.options import FeatsOptions
+from cgs.data.audio import read_audio
+from cgs.data.corpus import Utterance
+from cgs.feats import cmvn
+from cgs.feats.archive import merge_archives, write_archive
+from cgs.feats.compute import KINDS, Kind, compute
+
+MIN_PIECE, MAX_PIECE = 50, 500
+"""Utterances of a piece: fewer are not worth a process, more would fill the memory."""
+
+Statistics = dict[Kind, dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some utterances of a split, for one job.
+
+    Args:
+        split, index: which split, and which of its pieces.
+        utterances: sorted by id.
+        options, sample_rate, resample: how to read and analyse them.
+        directory: the pieces' archives go here, <kind>.<split>.<index>.{ark,scp}.
+    """
+
+    split: str
+    index: int
+    utterances: tuple[Utterance, ...]
+    options: FeatsOptions
+    sample_rate: int
+    resample: bool
+    directory: Path
+
+    def stem(self, kind: Kind) -> str:
+        """File name of this piece's archive, less its suffix."""
+        return f"{kind}.{self.split}.{self.index:05d}"
+
+
+def piece_size(n_utterances: int, n_jobs: int) -> int:
+    """Utterances in each piece of a split; what is computed does not depend on it."""
+    return min(MAX_PIECE, max(MIN_PIECE, math.ceil(n_utterances / n_jobs)))
+
+
+def extract_piece(piece: Piece) -> Statistics:
+    """Write the features of a piece and return the CMVN statistics of each utterance.
+
+    Raises: DataError: a recording that cannot be read, or is shorter than half a frame shift.
+    """
+    features: dict[Kind, list[tuple[str, np.ndarray]]] = {kind: [] for kind in KINDS}
+    statistics: Statistics = {kind: {} for kind in KINDS}
+    for utterance in progress(piece.utterances, f"features of {piece.split}"):
+        samples = read_audio(utterance.wav, piece.sample_rate, utterance.start, utterance.end, piece.resample)
+        for kind in KINDS:
+            matrix = compute(kind, samples, piece.options, piece.sample_rate)
+            if not len(matrix):
+                raise DataError(f"{utterance.wav}: utterance {utterance.id}: {len(samples)} samples are too short for a frame", "remove the utterance")
+            features[kind].append((utterance.id, matrix))
+            statistics[kind][utterance.id] = cmvn.statistics(matrix)
+    for kind in KINDS:
+        write_archive(piece.directory, piece.stem(kind), features[kind])
+    return statistics
+
+
+def join_pieces(pieces: list[Piece], statistics: list[Statistics], out: Path, final_dir: Path) -> dict[str, int]:
+    """Make the archives of one split from its pieces, with the statistics of each speaker.
+
+    Args:
+        pieces: all pieces of the split, in order.
+        statistics: what `extract_piece` returned for each.
+        out, final_dir: where to write, and where that will lie in the end.
+    Returns: numbers of utterances, speakers and frames.
+    """
+    split = pieces[0].split
+    speakers = {utterance.id: utterance.speaker for piece in pieces for utterance in piece.utterances}
+    write_text(out / f"utt2spk_{split}", "".join(f"{utterance} {speaker}\n" for utterance, speaker in speakers.items()))
+    n_frames = 0
+    for kind in KINDS:
+        merge_archives([piece.directory / f"{piece.stem(kind)}.scp" for piece in pieces], out / kind, split, final_dir / kind)
+        by_speaker: dict[str, list[np.ndarray]] = {}
+        for part in statistics:
+            for utterance, stats in part[kind].items():
+                by_speaker.setdefault(speakers[utterance], []).append(stats)
+        totals = {speaker: cmvn.total(by_speaker[speaker]) for speaker in sorted(by_speaker)}
+        write_archive(out / kind, f"cmvn_{split}", totals.items(), final_dir / kind)
+        everything = cmvn.total(totals.values())
+        n_frames = int(everything[0, -1])
+        if split == "train":
+            write_archive(out / kind, "cmvn_global", [("global", everything)], final_dir / kind)
+    return {"utterances": len(speakers), "speakers": len(set(speakers.values())), "frames": n_frames}
