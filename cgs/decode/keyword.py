@@ -8,9 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from cgs.base.errors import ConfigError, ShapeError
+from cgs.nn.labels import OTHER_CLASS, SILENCE_CLASS
 
-SILENCE_CLASS, OTHER_CLASS, FIRST_KEYWORD = 0, 1, 2
-"""Outputs of a keyword network: silence, other speech, then the keywords."""
 SPEECH_CONFIDENCE = 0.5
 """An isolated recording in which no class of speech is this likely is taken for silence."""
 

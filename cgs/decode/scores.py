@@ -15,6 +15,8 @@ from cgs.base.files import read_json
 from cgs.feats.splice import splice
 
 Engine = Literal["float", "packed"]
+Scores = Callable[[np.ndarray], np.ndarray]
+"""Normalised features (T, D), not spliced, to frame scores (T, P)."""
 PACKED_FILE = "model.cgs"
 
 
@@ -29,8 +31,8 @@ class NetworkScores:
 
     def __init__(self, engine: Engine, network_dir: Path, pack_dir: Path) -> None:
         self.meta: dict[str, Any] = read_json(network_dir / "model.json")
-        self._features = self.meta["features"]
-        self._compute = _float_logits(network_dir) if engine == "float" else _packed_logits(pack_dir)
+        context = self.meta["features"]["left"], self.meta["features"]["right"]
+        self._logits = _float_logits(network_dir, *context) if engine == "float" else _packed_logits(pack_dir, *context)
         self._log_prior: np.ndarray | None = None
         if self.meta.get("log_prior"):
             self._log_prior = np.asarray(self.meta["log_prior"], dtype=np.float32)
@@ -39,7 +41,7 @@ class NetworkScores:
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """(T, D) normalised features, not spliced -> (T, P) float32 logits."""
-        return self._compute(splice(features, self._features["left"], self._features["right"]))
+        return self._logits(features)
 
     def posteriors(self, features: np.ndarray) -> np.ndarray:
         """(T, D) normalised features -> (T, P) float32 probabilities."""
@@ -67,23 +69,20 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def _float_logits(network_dir: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _float_logits(network_dir: Path, left: int, right: int) -> Scores:
     import torch
 
+    from cgs.nn.forward import logits
     from cgs.nn.network import load_network
 
     torch.set_num_threads(1)
     network, _ = load_network(network_dir)
-
-    def compute(spliced: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return network(torch.from_numpy(spliced)).numpy()
-
-    return compute
+    return lambda features: logits(network, features, left, right)
 
 
-def _packed_logits(pack_dir: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _packed_logits(pack_dir: Path, left: int, right: int) -> Scores:
     from cgs.quant.engine import IntegerEngine
     from cgs.quant.packed import read_packed
 
-    return IntegerEngine(read_packed(pack_dir / PACKED_FILE)).logits
+    engine = IntegerEngine(read_packed(pack_dir / PACKED_FILE))
+    return lambda features: engine.logits(splice(features, left, right))

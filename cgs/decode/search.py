@@ -5,7 +5,7 @@ holds every reference and checks every width."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class GraphSearch:
     """
 
     def __init__(self, graph: kaldifst.StdVectorFst, pdf_of_transition: np.ndarray, words: dict[str, int], beam: float, max_active: int) -> None:
-        self.graph = graph
+        self.graph = kaldifst.StdConstFst(graph)
         self.pdf = np.asarray(pdf_of_transition, dtype=np.int64)[1:]
         self.word_of = {index: word for word, index in words.items()}
         self.options = kaldi_decoder.FasterDecoderOptions(beam=beam, max_active=max_active, min_active=min(MIN_ACTIVE, max_active))
@@ -92,19 +92,21 @@ def read_graph(path: Path) -> kaldifst.StdVectorFst:
     return graph
 
 
-def with_insertion_penalty(graph: kaldifst.StdVectorFst, word_ids: Iterable[int], penalty: float) -> kaldifst.StdVectorFst:
-    """A copy of a graph in which every listed word costs `penalty` more.
+def with_insertion_penalty(graph: kaldifst.StdVectorFst, words: dict[str, int], penalty: float, free: Collection[str] = ()) -> kaldifst.StdVectorFst:
+    """A copy of a graph in which every word costs `penalty` more.
 
     Args:
         graph: HCLG.
-        word_ids: every word that the graph may put out.
+        words: {word: id}, every word that the graph may put out.
         penalty: cost added to a word; positive for fewer insertions, negative for fewer deletions.
+        free: words that cost no more than before, e.g. silence.
     """
     loop = kaldifst.StdVectorFst()
     loop.start = loop.add_state()
     loop.set_final(loop.start, 0.0)
-    for index in sorted(word_ids):
-        loop.add_arc(loop.start, kaldifst.StdArc(index, index, penalty, loop.start))
+    for word, index in sorted(words.items(), key=lambda item: item[1]):
+        if index:
+            loop.add_arc(loop.start, kaldifst.StdArc(index, index, 0.0 if word in free else penalty, loop.start))
     kaldifst.arcsort(loop, sort_type="ilabel")
     return kaldifst.compose(graph, loop)
 

@@ -1,0 +1,30 @@
+"""The decoding graph of one vocabulary, made from the language directory and the aligning model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import kaldifst
+
+from cgs.base.files import write_json
+from cgs.gmm.model import AcousticGmm
+from cgs.lang.graph import build_hclg
+from cgs.lang.lang import load_lang
+
+GRAPH_FILE = "HCLG.fst"
+
+
+def make_graph(lang_dir: Path, vocabulary: str, align_dir: Path, out: Path) -> None:
+    """Compose H, C, L and G, and write HCLG.fst and graph.json.
+
+    Args:
+        lang_dir: what stage 2 made.
+        vocabulary: which G, e.g. "train".
+        align_dir: what stage 4 made; its tree and transition model give H and C.
+        out: where to write.
+    """
+    gmm = AcousticGmm.load(align_dir)
+    graph: kaldifst.StdVectorFst = build_hclg(load_lang(lang_dir), lang_dir / f"G.{vocabulary}.fst", gmm.tree, gmm.transition_model)
+    graph.write(str(out / GRAPH_FILE))
+    n_arcs = sum(graph.num_arcs(state) for state in range(graph.num_states))
+    write_json(out / "graph.json", {"vocabulary": vocabulary, "n_states": graph.num_states, "n_arcs": n_arcs})

@@ -1,0 +1,50 @@
+"""A recogniser of one experiment: its graph, transition model and words, ready to decode utterances."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cgs.data.corpus import SILENCE_WORD
+from cgs.decode.graph import GRAPH_FILE
+from cgs.decode.search import GraphSearch, Hypothesis, read_graph, with_insertion_penalty
+from cgs.gmm.model import AcousticGmm
+from cgs.gmm.segments import ctm_lines, phone_segments, word_segments
+from cgs.lang.lang import load_lang
+
+
+class Recogniser:
+    """Graph search with the tables that tell words and times.
+
+    Args:
+        lang_dir: what stage 2 made.
+        align_dir: what stage 4 made; only the tree and the transitions are used.
+        graph_dir: a decoding graph over the two.
+        beam, max_active: of the search.
+        insertion_penalty: cost of a word other than silence.
+        frame_shift: s.
+    """
+
+    def __init__(self, lang_dir: Path, align_dir: Path, graph_dir: Path, beam: float, max_active: int, insertion_penalty: float, frame_shift: float) -> None:
+        lang, transitions = load_lang(lang_dir), AcousticGmm.load(align_dir).transitions
+        self._words, self._silence_phone, self._transitions, self._frame_shift = lang.words, lang.silence_phone, transitions, frame_shift
+        self._word_names = lang.word_names
+        self._pronunciations = {word: [tuple(lang.phones[p] for p in way) for way in ways] for word, ways in lang.lexicon.items()}
+        graph = read_graph(graph_dir / GRAPH_FILE)
+        if insertion_penalty:
+            graph = with_insertion_penalty(graph, lang.words, insertion_penalty, free=(SILENCE_WORD,))
+        self.search = GraphSearch(graph, transitions.pdf, lang.words, beam, max_active)
+
+    def decode(self, scores: np.ndarray) -> Hypothesis:
+        """Best words for (T, P) float32 scaled log-likelihoods; see `GraphSearch.decode`."""
+        return self.search.decode(scores)
+
+    def ctm(self, utterance: str, hypothesis: Hypothesis) -> list[str]:
+        """CTM lines of a complete hypothesis, none of a partial one, whose last word may lack phones."""
+        if not hypothesis.complete:
+            return []
+        phones = phone_segments(np.array(hypothesis.transition_ids), self._transitions)
+        ways = [self._pronunciations[word] for word in hypothesis.words]
+        segments = word_segments(phones, [self._words[word] for word in hypothesis.words], ways, self._silence_phone)
+        return ctm_lines(utterance, segments, self._word_names, self._frame_shift)
