@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from cgs.base.experiment import Experiment, network_unit
-from cgs.base.files import read_json
 from cgs.base.jobs import run_jobs
 from cgs.base.options import SystemOptions
 from cgs.base.unit import Unit
 
 TITLE = "acoustic networks"
-KIND: Final = "fbank"
-CMVN: Final = "speaker"
 
 
 def units(exp: Experiment) -> list[Unit]:
@@ -32,23 +27,13 @@ def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
 
 
 def _train(job: tuple[Experiment, str, int]) -> None:
-    from cgs.feats.archive import read_archive
-    from cgs.feats.load import load_features, read_utt2spk
-    from cgs.nn.data import held_out_utterances
-    from cgs.nn.labels import log_prior
-    from cgs.nn.system import make_examples, network_spec, train_network
+    from cgs.nn.examples import ACOUSTIC_CMVN, acoustic_examples
+    from cgs.nn.system import network_spec, train_network
 
     exp, name, seed = job
     system, options = exp.recipe.systems[name], exp.recipe.nn
     with _unit(exp, name, system, seed).writing() as out:
-        feats, align = exp.root / "3-feats", exp.root / "4-align"
-        pdfs = read_archive(align / "pdf_train.scp")
-        n_pdfs = int(read_json(align / "align.json")["n_pdfs"])
-        prior = log_prior(pdfs, n_pdfs).tolist()
-        features = load_features(feats, KIND, "train", CMVN)
-        held_out = held_out_utterances(read_utt2spk(feats / "utt2spk_train"), options.held_out_fraction)
-        examples = make_examples(features, pdfs, held_out, KIND, options)
-        spec = network_spec(system, options, next(iter(features.values())).shape[1], n_pdfs, seed)
-        del features
-        meta = {"task": "asr", "system": name, "features": {"cmvn": CMVN}, "classes": None, "log_prior": prior}
+        examples, prior = acoustic_examples(exp.root, options)
+        spec = network_spec(system, options, examples.training.features.shape[1], len(prior), seed)
+        meta = {"task": "asr", "system": name, "features": {"cmvn": ACOUSTIC_CMVN}, "classes": None, "log_prior": prior.tolist()}
         train_network(spec, examples, options, meta, out, exp.device)

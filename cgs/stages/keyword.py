@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from cgs.base.experiment import Experiment, network_unit
-from cgs.base.files import read_lines
 from cgs.base.jobs import run_jobs
 from cgs.base.options import SystemOptions
 from cgs.base.unit import Unit
 
 TITLE = "keyword networks"
-KIND: Final = "mfcc"
-CMVN: Final = "global"
-"""A detector cannot wait for a speaker's statistics, so features are normalised by those of the training split."""
 DETECTION_OPTIONS = {"smooth_frames", "window_frames"}
 """Options of [kws] that training does not depend on."""
-CLASS_WEIGHT_POWER = 0.5
-"""Classes weigh in the loss by the inverse square root of their frames: keywords are rare in running speech."""
 
 
 def units(exp: Experiment) -> list[Unit]:
@@ -38,27 +32,13 @@ def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
 
 
 def _train(job: tuple[Experiment, str, int]) -> None:
-    from cgs.feats.archive import read_archive
-    from cgs.feats.load import load_features, read_utt2spk
-    from cgs.lang.tables import read_symbols
-    from cgs.nn.data import held_out_utterances
-    from cgs.nn.labels import CLASS_NAMES, OTHER_CLASS, SILENCE_CLASS, keyword_classes, keyword_ids
-    from cgs.nn.system import make_examples, network_spec, train_network
+    from cgs.nn.examples import KEYWORD_CMVN, keyword_examples
+    from cgs.nn.system import network_spec, train_network
 
     exp, name, seed = job
     system, options = exp.recipe.systems[name], exp.recipe.kws
     with _unit(exp, name, system, seed).writing() as out:
-        feats = exp.root / "3-feats"
-        keywords = read_lines(exp.root / "1-data" / "keywords.txt")
-        class_of_word = keyword_ids(keywords, read_symbols(exp.root / "2-lang" / "words.txt"))
-        words = read_archive(exp.root / "4-align" / "word_train.scp")
-        labels = {utterance: keyword_classes(ids, class_of_word, options.min_keyword_overlap) for utterance, ids in words.items()}
-        features = load_features(feats, KIND, "train", CMVN)
-        held_out = held_out_utterances(read_utt2spk(feats / "utt2spk_train"), options.held_out_fraction)
-        classes = [*CLASS_NAMES, *keywords]
-        thinned, weights = (SILENCE_CLASS, OTHER_CLASS), (len(classes), CLASS_WEIGHT_POWER)
-        examples = make_examples(features, labels, held_out, KIND, options, thinned, options.frame_stride, weights)
-        spec = network_spec(system, options, next(iter(features.values())).shape[1], len(classes), seed)
-        del features
-        meta = {"task": "kws", "system": name, "features": {"cmvn": CMVN}, "classes": classes, "log_prior": None}
+        examples, classes = keyword_examples(exp.root, options)
+        spec = network_spec(system, options, examples.training.features.shape[1], len(classes), seed)
+        meta = {"task": "kws", "system": name, "features": {"cmvn": KEYWORD_CMVN}, "classes": classes, "log_prior": None}
         train_network(spec, examples, options, meta, out, exp.device)

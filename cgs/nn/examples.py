@@ -1,0 +1,69 @@
+"""What acoustic and keyword networks learn from, read from features and alignments: for training and for fine-tuning alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from cgs.base.files import read_json, read_lines
+from cgs.base.options import KwsOptions, TrainOptions
+from cgs.feats.archive import read_archive
+from cgs.feats.load import load_features, read_utt2spk
+from cgs.lang.tables import read_symbols
+from cgs.nn.data import held_out_utterances
+from cgs.nn.labels import CLASS_NAMES, OTHER_CLASS, SILENCE_CLASS, keyword_classes, keyword_ids, log_prior
+from cgs.nn.system import make_examples
+from cgs.nn.train import Examples
+
+ACOUSTIC_KIND: Final = "fbank"
+ACOUSTIC_CMVN: Final = "speaker"
+KEYWORD_KIND: Final = "mfcc"
+KEYWORD_CMVN: Final = "global"
+"""A detector cannot wait for a speaker's statistics, so features are normalised by those of the training split."""
+CLASS_WEIGHT_POWER = 0.5
+"""Classes weigh in the loss by the inverse square root of their frames: keywords are rare in running speech."""
+
+
+def acoustic_examples(root: Path, options: TrainOptions) -> tuple[Examples, np.ndarray]:
+    """Frames labelled with pdfs.
+
+    Args:
+        root: the experiment's directory, with stages 3 and 4 done.
+        options: context and share held out.
+    Returns: the frames, and the (P,) natural logarithm of the pdfs' priors.
+    Raises: DataError, TrainError: features and alignments that do not fit each other, or too few.
+    """
+    feats, align = root / "3-feats", root / "4-align"
+    pdfs = read_archive(align / "pdf_train.scp")
+    prior = log_prior(pdfs, int(read_json(align / "align.json")["n_pdfs"]))
+    features = load_features(feats, ACOUSTIC_KIND, "train", ACOUSTIC_CMVN)
+    held_out = held_out_utterances(read_utt2spk(feats / "utt2spk_train"), options.held_out_fraction)
+    return make_examples(features, pdfs, held_out, ACOUSTIC_KIND, options), prior
+
+
+def keyword_examples(root: Path, options: KwsOptions) -> tuple[Examples, list[str]]:
+    """Frames labelled with silence, other speech or a keyword.
+
+    Args:
+        root: the experiment's directory, with stages 1 to 4 done.
+        options: context, share held out, and where in a keyword its label starts.
+    Returns: the frames, and the names of the classes.
+    Raises: DataError, TrainError: features and alignments that do not fit each other, or too few; a keyword outside the vocabulary.
+    """
+    feats = root / "3-feats"
+    keywords = read_lines(root / "1-data" / "keywords.txt")
+    class_of_word = keyword_ids(keywords, read_symbols(root / "2-lang" / "words.txt"))
+    words = read_archive(root / "4-align" / "word_train.scp")
+    labels = {utterance: keyword_classes(ids, class_of_word, options.min_keyword_overlap) for utterance, ids in words.items()}
+    features = load_features(feats, KEYWORD_KIND, "train", KEYWORD_CMVN)
+    held_out = held_out_utterances(read_utt2spk(feats / "utt2spk_train"), options.held_out_fraction)
+    classes = [*CLASS_NAMES, *keywords]
+    thinned, weights = (SILENCE_CLASS, OTHER_CLASS), (len(classes), CLASS_WEIGHT_POWER)
+    return make_examples(features, labels, held_out, KEYWORD_KIND, options, thinned, options.frame_stride, weights), classes
+
+
+def examples_for(root: Path, options: TrainOptions) -> Examples:
+    """The frames of the task that the options belong to."""
+    return keyword_examples(root, options)[0] if isinstance(options, KwsOptions) else acoustic_examples(root, options)[0]

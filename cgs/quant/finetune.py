@@ -1,0 +1,132 @@
+"""From a trained network to the best packed model that fine-tuning finds, judged on held-out frames."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cgs.base.errors import ShapeError
+from cgs.base.log import LOG
+from cgs.base.options import PackOptions, TrainOptions
+from cgs.nn.data import FrameSet
+from cgs.nn.network import FeedForward
+from cgs.nn.train import Examples, evaluate, train
+from cgs.quant.build import choose_formats, quantise, sample_activations
+from cgs.quant.engine import IntegerEngine
+from cgs.quant.model import PackedModel
+from cgs.quant.qat import FakeQuantised
+
+CALIBRATION_FRAMES = 4096
+"""Training frames, evenly spread, from which activation formats are chosen."""
+CHECKED_FRAMES = 512
+"""Held-out frames on which the packed model is compared with the network it was made from."""
+FLOAT, ROUNDED, TUNED, TUNED_NEW_FORMATS = "float", "post_training", "fine_tuned", "fine_tuned_new_formats"
+
+
+@dataclass
+class Packing:
+    """The chosen model and how it was found.
+
+    Args:
+        model: the packed model.
+        network: the network that it holds in integers, parameters in float.
+        chosen: which candidate it is: "post_training" (rounded, not fine-tuned), "fine_tuned", or
+            "fine_tuned_new_formats" (fine-tuned, then formats chosen again).
+        held_out: {candidate or "float": {"loss", "accuracy"}} on the held-out frames.
+        seconds: of the fine-tuning.
+    """
+
+    model: PackedModel
+    network: FakeQuantised
+    chosen: str
+    held_out: dict[str, dict[str, float]]
+    seconds: float
+
+
+def tuning_options(training: TrainOptions, options: PackOptions, left: int, right: int) -> TrainOptions:
+    """The training options of a network turned into those of its fine-tuning: few epochs, a low rate that falls to almost nothing.
+
+    Args:
+        training: what the network was trained with.
+        options: epochs and learning rate of the fine-tuning.
+        left, right: the network's context, frames.
+    """
+    epochs = max(options.epochs, 1)
+    rates = {"learning_rate": options.learning_rate, "min_learning_rate": options.learning_rate / 100}
+    return training.model_copy(update={"epochs": epochs, "patience": epochs, "left_context": left, "right_context": right, **rates})
+
+
+def pack_network(
+    network: FeedForward, examples: Examples, bits: int, options: PackOptions, tuning: TrainOptions, seed: int, directory: Path, device: str = "cpu"
+) -> Packing:
+    """Choose formats, fine-tune in them, choose formats again, and keep what has the lowest held-out loss.
+
+    Args:
+        network: trained, in float.
+        examples: the frames it was trained on.
+        bits: of a weight.
+        options: bits of activations and biases, epochs of fine-tuning.
+        tuning: from `tuning_options`.
+        seed: of the order of the frames, dropout and augmentation.
+        directory: where the fine-tuning keeps its history and checkpoint.
+        device: torch device of the fine-tuning.
+    Raises: ShapeError: an accumulator may overflow; said before the fine-tuning starts. TrainError: the fine-tuning diverged.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    frames, start = calibration_frames(examples.training), time.monotonic()
+    formats = choose_formats(network, sample_activations(network, frames), bits, options)
+    quantise(network, formats, {})
+    held_out = {FLOAT: _score(network, examples)}
+    candidates = {ROUNDED: FakeQuantised(network, formats)}
+    if options.epochs:
+        tuned = FakeQuantised(network, formats)
+        train(tuned, examples, tuning, seed, directory, device)
+        candidates[TUNED] = tuned
+        again = choose_formats(tuned, sample_activations(tuned, frames), bits, options)
+        if again != formats:
+            candidates[TUNED_NEW_FORMATS] = FakeQuantised(tuned, again)
+    seconds = time.monotonic() - start
+    models = {}
+    for name, candidate in candidates.items():
+        held_out[name] = _score(candidate.eval(), examples)
+        try:
+            models[name] = quantise(candidate, candidate.formats, {})
+        except ShapeError as error:
+            LOG.info("  %s left out: %s", name, error.message)
+    chosen = min(models, key=lambda name: held_out[name]["loss"])
+    for name, score in held_out.items():
+        LOG.info("  %s: held-out loss %.4f, accuracy %.4f%s", name, score["loss"], score["accuracy"], " (chosen)" if name == chosen else "")
+    return Packing(models[chosen], candidates[chosen], chosen, held_out, seconds)
+
+
+def calibration_frames(frames: FrameSet) -> torch.Tensor:
+    """(T, n_in) spliced training frames, evenly spread over the set."""
+    return frames.batch(_spread(len(frames), CALIBRATION_FRAMES))[0]
+
+
+def engine_difference(model: PackedModel, network: FakeQuantised, examples: Examples) -> float:
+    """Largest difference between logits of the integer engine and of the network it holds, on held-out frames; 0 is expected.
+
+    Args:
+        model: as read back from its file.
+        network: from `Packing`.
+        examples: for the frames, evenly spread over the held-out ones.
+    """
+    spliced = examples.held_out.batch(_spread(len(examples.held_out), CHECKED_FRAMES))[0]
+    with torch.inference_mode():
+        expected = network.eval()(spliced).numpy()
+    return float(np.abs(IntegerEngine(model).logits(spliced.numpy()) - expected).max())
+
+
+def _spread(n_frames: int, at_most: int) -> torch.Tensor:
+    return torch.from_numpy(np.unique(np.linspace(0, n_frames - 1, min(at_most, n_frames)).round().astype(np.int64)))
+
+
+def _score(network: FeedForward, examples: Examples) -> dict[str, float]:
+    loss, accuracy = evaluate(network, examples.held_out, examples.class_weights)
+    return {"loss": loss, "accuracy": accuracy}

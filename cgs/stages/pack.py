@@ -1,0 +1,67 @@
+"""Stage 7: packed models, one for each network: fixed point, fine-tuned in it, and the exact size of the file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cgs.base.experiment import Experiment, network_unit, system_unit
+from cgs.base.files import write_json
+from cgs.base.jobs import run_jobs
+from cgs.base.options import SystemOptions, TrainOptions
+from cgs.base.unit import Unit
+
+TITLE = "packed fixed-point models"
+DESCRIPTION = ("task", "system", "method", "seed", "features", "classes")
+"""What the file says of a network, out of its model.json."""
+UNUSED = {"epochs", "learning_rate", "min_learning_rate", "patience", "dropout", "left_context", "right_context", "smooth_frames", "window_frames"}
+"""Training options that fine-tuning does not read: it has its own, or they are the network's."""
+
+
+def units(exp: Experiment) -> list[Unit]:
+    """One unit for each system and seed."""
+    return [_unit(exp, name, system, seed) for name, system, seed in exp.systems()]
+
+
+def run(exp: Experiment) -> None:
+    """Pack the networks that are not up to date, several at a time."""
+    todo = [(name, seed) for name, system, seed in exp.systems() if not _unit(exp, name, system, seed).up_to_date()]
+    run_jobs(_pack, [(exp, name, seed) for name, seed in todo], [f"{name}.seed{seed}" for name, seed in todo], exp.n_jobs, exp.log_dir(7))
+
+
+def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
+    training = _training(exp, system).model_dump(exclude=UNUSED)
+    options: dict[str, Any] = {"pack": exp.recipe.pack.model_dump(), "bits": system.bits, "training": training, "device": exp.device}
+    labels = ["3-feats", "4-align"] if system.task == "asr" else ["1-data", "2-lang", "3-feats", "4-align"]
+    return exp.unit(system_unit("7-pack", name, seed), options, [network_unit(system.task, name, seed), *labels], ["cgs.stages.pack"])
+
+
+def _training(exp: Experiment, system: SystemOptions) -> TrainOptions:
+    return exp.recipe.nn if system.task == "asr" else exp.recipe.kws
+
+
+def _pack(job: tuple[Experiment, str, int]) -> None:
+    from dataclasses import replace
+
+    from cgs.nn.examples import examples_for
+    from cgs.nn.network import load_network
+    from cgs.quant.finetune import engine_difference, pack_network, tuning_options
+    from cgs.quant.packed import read_packed, write_packed
+    from cgs.quant.sizes import sizes
+
+    exp, name, seed = job
+    system, options = exp.recipe.systems[name], exp.recipe.pack
+    with _unit(exp, name, system, seed).writing() as out:
+        network, facts = load_network(exp.root / network_unit(system.task, name, seed))
+        context = facts["features"]["left"], facts["features"]["right"]
+        tuning = tuning_options(_training(exp, system), options, *context)
+        examples = examples_for(exp.root, tuning)
+        packing = pack_network(network, examples, system.bits, options, tuning, seed, out, exp.device)
+        write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}))
+        model = read_packed(out / "model.cgs")
+        found = {
+            "chosen": packing.chosen,
+            "held_out": packing.held_out,
+            "fine_tuning_seconds": packing.seconds,
+            "engine_difference": engine_difference(model, packing.network, examples),
+        }
+        write_json(out / "pack.json", {"task": system.task, "system": name, "seed": seed} | sizes(model) | found)
