@@ -8,10 +8,10 @@ import numpy as np
 
 from cgs.data.corpus import SILENCE_WORD
 from cgs.decode.graph import GRAPH_FILE
-from cgs.decode.search import GraphSearch, Hypothesis, read_graph, with_insertion_penalty
+from cgs.decode.search import GraphSearch, Hypothesis, with_insertion_penalty
 from cgs.gmm.model import AcousticGmm
 from cgs.gmm.segments import ctm_lines, phone_segments, word_segments
-from cgs.lang.lang import load_lang
+from cgs.lang.lang import load_lang, read_fst
 
 
 class Recogniser:
@@ -31,7 +31,7 @@ class Recogniser:
         self._words, self._silence_phone, self._transitions, self._frame_shift = lang.words, lang.silence_phone, transitions, frame_shift
         self._word_names = lang.word_names
         self._pronunciations = {word: [tuple(lang.phones[p] for p in way) for way in ways] for word, ways in lang.lexicon.items()}
-        graph = read_graph(graph_dir / GRAPH_FILE)
+        graph = read_fst(graph_dir / GRAPH_FILE)
         if insertion_penalty:
             graph = with_insertion_penalty(graph, lang.words, insertion_penalty, free=(SILENCE_WORD,))
         self.search = GraphSearch(graph, transitions.pdf, lang.words, beam, max_active)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import kaldi_decoder
 import kaldifst
 import numpy as np
 
-from cgs.base.errors import FormatError, ShapeError
+from cgs.base.errors import ShapeError
 
 MIN_ACTIVE = 200
 """States kept in every frame, however far behind the best."""
@@ -50,7 +49,7 @@ class GraphSearch:
         pdf_of_transition: (n_transition_ids + 1,) int, pdf of each transition-id; entry 0 is not used.
         words: {word: id}, the symbol table of the graph's outputs.
         beam: paths that are worse than the best by more than this are dropped.
-        max_active: states a frame, at most.
+        max_active: states a frame, at most; at least 2 are kept.
     Raises: ShapeError: the graph holds a transition-id or a word that the tables do not.
     """
 
@@ -58,7 +57,8 @@ class GraphSearch:
         self.graph = kaldifst.StdConstFst(graph)
         self.pdf = np.asarray(pdf_of_transition, dtype=np.int64)[1:]
         self.word_of = {index: word for word, index in words.items()}
-        self.options = kaldi_decoder.FasterDecoderOptions(beam=beam, max_active=max_active, min_active=min(MIN_ACTIVE, max_active))
+        most = max(2, max_active)
+        self.options = kaldi_decoder.FasterDecoderOptions(beam=beam, max_active=most, min_active=min(MIN_ACTIVE, most - 1))
         _check_labels(graph, len(self.pdf), self.word_of)
 
     def decode(self, scores: np.ndarray) -> Hypothesis:
@@ -82,14 +82,6 @@ class GraphSearch:
             return Hypothesis((), (), 0.0, 0.0, False)
         _, transition_ids, word_ids, weight = kaldifst.get_linear_symbol_sequence(path)
         return Hypothesis(tuple(self.word_of[i] for i in word_ids), tuple(transition_ids), weight.value1, weight.value2, complete)
-
-
-def read_graph(path: Path) -> kaldifst.StdVectorFst:
-    """Read HCLG. Raises: FormatError: missing, or not an FST."""
-    graph = kaldifst.StdVectorFst.read(str(path)) if path.is_file() else None
-    if graph is None or graph.start < 0:
-        raise FormatError(f"{path}: no decoding graph", "run stage 8 again")
-    return graph
 
 
 def with_insertion_penalty(graph: kaldifst.StdVectorFst, words: dict[str, int], penalty: float, free: Collection[str] = ()) -> kaldifst.StdVectorFst:
