@@ -1,0 +1,110 @@
+"""Networks: made alike from a spec, written and read, refused when altered."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from cgs.base.errors import ConfigError, FormatError, ShapeError
+from cgs.feats.splice import splice
+from cgs.nn.dropout import relu_dropout
+from cgs.nn.forward import log_posteriors, logits
+from cgs.nn.network import NetworkSpec, build_network, load_network, save_network
+
+torch.set_num_threads(1)
+DENSE = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, seed=5)
+CGS = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, method="cgs", density=0.25, block=4, dense_output=True, seed=5)
+
+
+@pytest.mark.parametrize("spec", [DENSE, CGS])
+def test_a_network_comes_back_as_it_was(tmp_path, spec):
+    network = build_network(spec).eval()
+    save_network(tmp_path, network, {"system": "x"})
+    again, meta = load_network(tmp_path)
+    x = torch.randn(7, 33)
+    assert torch.equal(again(x), network(x))
+    assert meta["system"] == "x" and meta["n_weights"] == 33 * 32 + 32 * 32 + 32 * 10
+    assert [mask and mask.checksum for mask in again.masks] == meta["mask_checksums"]
+    assert again.spec == spec
+
+
+def test_the_same_spec_gives_the_same_bytes(tmp_path):
+    for place in ("a", "b"):
+        save_network(tmp_path / place, build_network(CGS), {})
+    for name in ("model.safetensors", "model.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    other = build_network(CGS.model_copy(update={"seed": 6}))
+    assert other.masks[0] != build_network(CGS).masks[0]
+
+
+def test_kept_weights_are_all_there_are():
+    network = build_network(CGS)
+    masks = [mask for mask in network.masks if mask]
+    assert len(masks) == 2 and network.masks[2] is None
+    real = sum(int((p != 0).sum()) for name, p in network.named_parameters() if name.endswith("weight"))
+    assert real == network.n_weights_kept == sum(int(mask.to_dense().sum()) for mask in masks) + 320
+
+
+def test_both_methods_compute_layer_by_layer():
+    x = torch.randn(5, 33)
+    for spec in (DENSE, CGS):
+        network = build_network(spec).eval()
+        first, second, last = network.layers
+        assert torch.allclose(network(x), last(torch.relu(second(torch.relu(first(x))))), atol=1e-6)
+
+
+def test_an_altered_file_is_refused(tmp_path):
+    save_network(tmp_path, build_network(CGS), {})
+    path = tmp_path / "model.safetensors"
+    blob = bytearray(path.read_bytes())
+    path.write_bytes(blob[:-10])
+    with pytest.raises(FormatError, match="cannot be read"):
+        load_network(tmp_path)
+    blob[-3] ^= 1
+    path.write_bytes(blob)
+    with pytest.raises(FormatError, match="altered"):
+        load_network(tmp_path)
+
+
+def test_masks_of_another_network_are_refused(tmp_path):
+    save_network(tmp_path, build_network(CGS), {})
+    meta = json.loads((tmp_path / "model.json").read_text())
+    meta["mask_checksums"][0] = "0" * 64
+    (tmp_path / "model.json").write_text(json.dumps(meta))
+    with pytest.raises(FormatError, match="block masks"):
+        load_network(tmp_path)
+
+
+def test_an_output_layer_too_small_for_its_block_says_what_would_work():
+    with pytest.raises(ConfigError, match="dense_output"):
+        build_network(NetworkSpec(n_in=64, hidden=(64,), n_out=12, method="cgs", density=0.25, block=16))
+
+
+def test_features_of_another_width_are_refused():
+    with pytest.raises(ShapeError, match="33 inputs"):
+        build_network(DENSE)(torch.zeros(2, 32))
+
+
+def test_scores_of_an_utterance_are_those_of_its_spliced_frames():
+    network = build_network(CGS).eval()
+    features = np.random.default_rng(0).standard_normal((1300, 3)).astype(np.float32)
+    scores = logits(network, features, 6, 4)
+    assert scores.shape == (1300, 10) and scores.dtype == np.float32
+    with torch.no_grad():
+        assert np.allclose(scores, network(torch.from_numpy(splice(features, 6, 4))).numpy(), atol=1e-5)
+    assert np.allclose(np.exp(log_posteriors(network, features, 6, 4)).sum(axis=1), 1, atol=1e-5)
+    assert logits(network, features[:0], 6, 4).shape == (0, 10)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    torch.manual_seed(0)
+    x = torch.rand(400, 501).requires_grad_()
+    y = relu_dropout(x, 0.25)
+    assert (y == 0).float().mean().item() == pytest.approx(0.25, abs=0.005)
+    assert y.mean().item() == pytest.approx(x.mean().item(), rel=0.01)
+    y.sum().backward()
+    assert torch.equal(x.grad, torch.where(y > 0, 1 / 0.75, 0.0))
+    assert torch.equal(relu_dropout(x - 0.5, 0.0), torch.relu(x - 0.5))
