@@ -1,0 +1,100 @@
+"""Stage 7 on an experiment of planted features and alignments: from networks to packed files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cgs.base.errors import CgsError
+from cgs.base.experiment import Experiment
+from cgs.base.files import read_json, write_json, write_text
+from cgs.base.options import Recipe
+from cgs.feats.archive import write_archive
+from cgs.feats.cmvn import statistics
+from cgs.quant.engine import IntegerEngine
+from cgs.quant.packed import read_packed
+from cgs.stages import acoustic, keyword, pack
+
+N_PDFS, N_UTTERANCES = 4, 12
+
+
+def recipe(**changes) -> Recipe:
+    training = {"epochs": 4, "minibatch": 32, "learning_rate": 1e-2, "dropout": 0.0, "held_out_fraction": 0.2, "left_context": 1, "right_context": 1}
+    shape = {"method": "cgs", "density": 0.5, "hidden": [16, 16], "dense_output": True, "bits": 5}
+    return Recipe(
+        recipe={"name": "planted", "title": "planted"},
+        corpus={"licence": "none", "attribution": "none"},
+        nn=training,
+        kws=training | {"frame_stride": 2},
+        systems={"asr_cgs": {"task": "asr", "block": 4, **shape}, "kws_cgs": {"task": "kws", "block": 4, **shape}},
+        pack={"epochs": 1, **changes},
+    )
+
+
+def plant(root: Path, exp: Experiment) -> None:
+    """Units 1 to 4 with the files that networks learn from."""
+    random = np.random.default_rng(0)
+    names = [f"s{i % 4}-u{i:02d}" for i in range(N_UTTERANCES)]
+    with exp.unit("1-data", {}, [], []).writing() as out:
+        write_text(out / "keywords.txt", "go\nstop\n")
+    with exp.unit("2-lang", {}, [], []).writing() as out:
+        write_text(out / "words.txt", "<eps> 0\ngo 1\nhere 2\nstop 3\n")
+    labels = {name: random.integers(0, N_PDFS, 10).repeat(6).astype(np.int32) for name in names}
+    unit = exp.unit("3-feats", {}, [], [])
+    with unit.writing() as out:
+        write_text(out / "utt2spk_train", "".join(f"{name} {name[:2]}\n" for name in sorted(names)))
+        for kind in ("fbank", "mfcc"):
+            place = random.normal(size=(N_PDFS, 8))
+            features = {n: (place[v] + 0.5 * random.normal(size=(len(v), 8))).astype(np.float32) for n, v in sorted(labels.items())}
+            write_archive(out / kind, "train", features.items(), unit.path / kind)
+            by_speaker = {s: sum(statistics(features[n]) for n in names if n[:2] == s) for s in ("s0", "s1", "s2", "s3")}
+            write_archive(out / kind, "cmvn_train", by_speaker.items(), unit.path / kind)
+            write_archive(out / kind, "cmvn_global", [("global", sum(by_speaker.values()))], unit.path / kind)
+    unit = exp.unit("4-align", {}, [], [])
+    with unit.writing() as out:
+        for what in ("pdf", "word"):
+            write_archive(out, f"{what}_train", sorted(labels.items()), unit.path)
+        write_json(out / "align.json", {"n_pdfs": N_PDFS})
+
+
+@pytest.fixture
+def exp(tmp_path, monkeypatch) -> Experiment:
+    for stage in (acoustic, keyword, pack):
+        monkeypatch.setattr(stage, "run_jobs", lambda function, items, *_: [function(item) for item in items])
+    exp = Experiment(tmp_path / "exp", recipe())
+    plant(exp.root, exp)
+    return exp
+
+
+def test_every_network_becomes_a_packed_file_that_says_what_it_is(exp):
+    acoustic.run(exp)
+    keyword.run(exp)
+    pack.run(exp)
+    for name, task, n_out in (("asr_cgs", "asr", N_PDFS), ("kws_cgs", "kws", 4)):
+        unit = exp.root / "7-pack" / name / "seed1"
+        facts, model = read_json(unit / "pack.json"), read_packed(unit / "model.cgs")
+        assert (facts["task"], facts["system"], facts["bits"], facts["activation_bits"]) == (task, name, 5, 8)
+        assert facts["file_bytes"] == (unit / "model.cgs").stat().st_size
+        assert facts["reduction_vs_float32"] == 1 - facts["file_bytes"] / (4 * facts["n_weights_dense"])
+        assert facts["engine_difference"] == 0.0
+        assert facts["held_out"][facts["chosen"]]["accuracy"] > 0.5
+        assert IntegerEngine(model).logits(np.zeros((3, 24), dtype=np.float32)).shape == (3, n_out)
+        assert model.meta["features"] == {"kind": "fbank" if task == "asr" else "mfcc", "cmvn": "speaker" if task == "asr" else "global", "left": 1, "right": 1}
+        assert model.meta["classes"] == (None if task == "asr" else ["<silence>", "<other>", "go", "stop"])
+    assert all(unit.up_to_date() for unit in pack.units(exp))
+
+
+def test_a_changed_option_makes_the_right_units_stale(exp):
+    acoustic.run(exp)
+    keyword.run(exp)
+    pack.run(exp)
+    changed = Experiment(exp.root, recipe(activation_bits=9))
+    assert [unit.why_stale() for unit in pack.units(changed)] == ["option pack.activation_bits 8 -> 9"] * 2
+    assert not any(unit.why_stale() for unit in acoustic.units(changed) + keyword.units(changed))
+
+
+def test_packing_before_training_says_what_is_missing(exp):
+    with pytest.raises(CgsError, match=r"7-pack/asr_cgs/seed1: needs 5-acoustic/asr_cgs/seed1, not made yet"):
+        pack.run(exp)
