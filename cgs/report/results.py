@@ -1,0 +1,98 @@
+"""Everything a report is made from, read once: the document of results.json, and the curves and pictures beside it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass, field
+from typing import Any
+
+from cgs.base.experiment import Experiment, network_unit, system_unit
+from cgs.base.files import digest_of, read_json, read_lines
+from cgs.report.comparison import compare
+from cgs.report.provenance import commit, machine, shown_command
+from cgs.report.rows import MAIN, collect_rows, decoded
+
+
+@dataclass
+class Material:
+    """What the tables and plots read.
+
+    Args:
+        results: the document of results.json.
+        hardware: hardware.json by (system, seed).
+        training: lines of training.jsonl by (system, seed).
+        roc: (false-alarm rates, detection rates) by (system, engine, seed), main condition.
+        masks: by system, for each layer (rows, columns, kept block columns of each row); None for a dense layer.
+    """
+
+    results: dict[str, Any]
+    hardware: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    training: dict[tuple[str, int], list[dict[str, Any]]] = field(default_factory=dict)
+    roc: dict[tuple[str, str, int], tuple[list[float], list[float]]] = field(default_factory=dict)
+    masks: dict[str, list[tuple[int, int, list[list[int]]] | None]] = field(default_factory=dict)
+
+    def rows(self, task: str, main: bool = True) -> list[dict[str, Any]]:
+        """Rows of a task, in the main condition or in the others."""
+        return [row for row in self.results["rows"] if row["task"] == task and (row["condition"] == MAIN) == main]
+
+
+def gather(exp: Experiment) -> Material:
+    """Read a finished experiment. Raises: DataError: a file is missing or damaged."""
+    rows = collect_rows(exp)
+    data = read_json(exp.root / "1-data" / "data.json")
+    lang = exp.root / "2-lang" / "lang.json"
+    options = exp.recipe
+    material = Material(
+        {
+            "recipe": options.recipe.name,
+            "title": options.recipe.title,
+            "corpus": {"licence": options.corpus.licence, "attribution": options.corpus.attribution},
+            "command": shown_command(exp.command),
+            "commit": commit(),
+            "config_digest": digest_of(options.model_dump()),
+            "data_digest": data["digest"],
+            "machine": machine(),
+            "reference_supply_v": options.hardware.reference_supply_v,
+            "n_macs": options.hardware.n_macs,
+            "confidence": options.report.confidence,
+            "data": {"splits": data["splits"], "dropped": data.get("dropped", {}), "notes": data.get("notes", {})},
+            "lang": read_json(lang) if lang.exists() else {},
+            "rows": rows,
+            "summary": summarise(rows),
+            "comparisons": compare(exp, rows),
+        }
+    )
+    for system, system_options, seed in exp.systems():
+        _add_network(material, exp, system, system_options.task, seed)
+    return material
+
+
+def _add_network(material: Material, exp: Experiment, system: str, task: str, seed: int) -> None:
+    training = exp.root / network_unit(task, system, seed) / "training.jsonl"
+    material.training[system, seed] = [json.loads(line) for line in read_lines(training)] if training.exists() else []
+    material.hardware[system, seed] = read_json(exp.root / system_unit("9-hardware", system, seed) / "hardware.json")
+    for engine, entries in decoded(exp, system, seed)["engines"].items():
+        curve = entries.get(MAIN, {}).get("roc")
+        if curve:
+            material.roc[system, engine, seed] = curve["false_alarm_rate"], curve["detection_rate"]
+    if exp.recipe.systems[system].method == "cgs" and system not in material.masks:
+        from cgs.quant.packed import read_packed
+
+        layers = read_packed(exp.root / system_unit("7-pack", system, seed) / "model.cgs").layers
+        material.masks[system] = [None if x.kept is None else (x.n_block_rows, x.n_block_columns, x.kept.tolist()) for x in layers]
+
+
+def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean, smallest and largest value over the seeds of each system, engine and condition."""
+    groups: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["system"], row["task"], row["engine"], row["condition"]), []).append(row)
+    told = []
+    for (system, task, engine, condition), group in groups.items():
+        entry: dict[str, Any] = {"system": system, "task": task, "engine": engine, "condition": condition, "n_seeds": len(group)}
+        for measure in ("wer", "ser", "auc", "file_bytes", "train_seconds"):
+            values = [row[measure] for row in group if row[measure] is not None]
+            entry[measure] = {"mean": statistics.fmean(values), "min": min(values), "max": max(values)} if values else None
+        told.append(entry)
+    return told

@@ -1,0 +1,212 @@
+"""The tables of a report as plain strings, which RESULTS.md and the page both print.
+
+Owns what is shown and how numbers are rounded; nothing is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cgs.base.units import duration, file_size, percent, square_millimetres, with_prefix
+from cgs.report.comparison import ALL_SEEDS, MEASURES, sentence
+from cgs.report.results import Material
+from cgs.report.rows import MAIN
+
+DASH = "-"
+KINDS = {"asr": "recognition", "kws": "keyword spotting"}
+SCORE_HEADER = {"asr": ["WER, %", "SER, %", "sub / ins / del"], "kws": ["AUC", "missed at 1 false alarm an hour, %"]}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Args:
+        title: what it shows.
+        header: one name a column.
+        rows: one string a column.
+        caption: how to read it.
+    """
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    caption: str = ""
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A plain number, or a dash."""
+    return DASH if value is None else f"{value:.{digits}f}"
+
+
+def interval(ends: list[float] | None, form: Callable[[float], str] = percent) -> str:
+    """An interval in square brackets, or nothing."""
+    return "" if ends is None else f" [{form(ends[0])}, {form(ends[1])}]"
+
+
+def with_interval(value: float | None, ends: list[float] | None, form: Callable[[Any], str] = percent) -> str:
+    """A value and its interval."""
+    return f"{form(value)}{interval(ends, form)}" if value is not None else DASH
+
+
+def tables(material: Material) -> list[Table]:
+    """Every table that has rows."""
+    told = [data_table(material), language_table(material)]
+    for task in KINDS:
+        told += [systems_table(material, task), seeds_table(material, task), comparison_table(material, task)]
+        told += [conditions_table(material, task)]
+    told += [keyword_table(material), hardware_table(material)]
+    return [table for table in told if table.rows]
+
+
+def headlines(material: Material) -> list[str]:
+    """A sentence for each sparse packed system: size, accuracy against dense float, power."""
+    summary = {(e["system"], e["engine"]): e for e in material.results["summary"] if e["condition"] == MAIN}
+    told = []
+    for (system, engine), entry in summary.items():
+        row = next(r for r in material.rows(entry["task"]) if (r["system"], r["engine"]) == (system, engine))
+        if row["method"] != "cgs" or engine != "packed":
+            continue
+        parts = [f"file {percent(row['reduction_vs_float32'], 1)} % smaller than 32-bit floats"]
+        for c in material.results["comparisons"]:
+            last = ALL_SEEDS if entry["n_seeds"] > 1 else row["seed"]
+            if (c["system"], c["engine"], c["condition"], c["seed"]) == (system, engine, MAIN, last):
+                values = [summary[who][c["measure"]] for who in ((system, engine), (c["baseline"], "float"))]
+                form = number if c["measure"] == "auc" else lambda v: f"{percent(v)} %"
+                ours, theirs = (form(v["mean"]) if v else DASH for v in values)
+                parts.append(f"{c['measure'].upper()} {ours} against {theirs} of {c['baseline']} float, {sentence(c)}")
+        if chip := (row["hardware"] or {}).get("40nm"):
+            slow = "" if chip["real_time"] else ", too slow for real time"
+            parts.append(f"{with_prefix(chip['power_w'], 'W')} estimated at 40 nm and {chip['supply_v']:g} V{slow}")
+        seeds = f", mean of {entry['n_seeds']} seeds" if entry["n_seeds"] > 1 else ""
+        told.append(f"{system} (density {row['density']:g}, {row['bits']} bit{seeds}): {'; '.join(parts)}.")
+    return told
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """A row's system, engine and seed: "cgs packed, seed 1"."""
+    return "GMM" if row["method"] == "gmm" else f"{row['system']} {row['engine']}, seed {row['seed']}"
+
+
+def data_table(material: Material) -> Table:
+    """Utterances, speakers, audio and what was dropped of each split."""
+    data = material.results["data"]
+    order = sorted(data["splits"], key=lambda name: (("train", "dev", "test").index(name) if name in ("train", "dev", "test") else 3, name))
+    rows = []
+    for name in order:
+        split, dropped = data["splits"][name], data["dropped"].get(name, {})
+        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(dropped.items())) or "none"
+        rows.append([name, str(split["utterances"]), str(split["speakers"]), duration(split["seconds"]), reasons])
+    return Table("Data", ["split", "utterances", "speakers", "audio", "dropped"], rows)
+
+
+def language_table(material: Material) -> Table:
+    """Perplexity and unknown words of each vocabulary."""
+    rows = []
+    for vocabulary, described in material.results["lang"].get("vocabularies", {}).items():
+        for split, p in sorted(described["prediction"].items()):
+            rows.append([f"{vocabulary}, {described['order']}-gram", split, number(p["perplexity"], 1), percent(p["oov_rate"])])
+    shown = rows if material.rows("asr") else []
+    return Table("Language model", ["vocabulary", "split", "perplexity", "unknown words, %"], shown, "Perplexity of the transcripts over known words.")
+
+
+def systems_table(material: Material, task: str) -> Table:
+    """One line for each network, engine and seed of a task in the main condition."""
+    scores = SCORE_HEADER[task]
+    header = ["system", "density", "block", "bits", *scores, "file", "less than float32, %", "less than float64, %", "40 nm power", "rtf", "trained in"]
+    rows = []
+    for row in material.rows(task):
+        form = [name_of(row), number(row["density"], 2), str(row["block"] or DASH), str(row["bits"] or DASH)]
+        rows.append([*form, *_scores(row, task), *_costs(row)])
+    level = f"{100 * material.results['confidence']:g} %"
+    caption = f"Test set. Brackets: {level} bootstrap intervals. File: bytes on disk, block indices included. Power: {_power_note(material)}."
+    return Table(f"Systems: {KINDS[task]}", header, rows, caption)
+
+
+def _scores(row: dict[str, Any], task: str) -> list[str]:
+    if task == "kws":
+        return [with_interval(row["auc"], row["auc_ci"], number), percent((row.get("miss_rate_at_alarms_per_hour") or {}).get("1"))]
+    errors = " / ".join(str(row.get(key, DASH)) for key in ("substitutions", "insertions", "deletions"))
+    return [with_interval(row["wer"], row["wer_ci"]), with_interval(row["ser"], row["ser_ci"]), errors]
+
+
+def _costs(row: dict[str, Any]) -> list[str]:
+    size = DASH if row["file_bytes"] is None else file_size(row["file_bytes"])
+    seconds = DASH if row["train_seconds"] is None else duration(row["train_seconds"])
+    chip = (row["hardware"] or {}).get("40nm")
+    watts = DASH if chip is None else f"{with_prefix(chip['power_w'], 'W')}{'' if chip['real_time'] else ' (too slow)'}"
+    reductions = [percent(row["reduction_vs_float32"]), percent(row["reduction_vs_float64"])]
+    return [size, *reductions, watts, number(row["rtf"], 3), seconds]
+
+
+def _power_note(material: Material) -> str:
+    results = material.results
+    return f"network only, {results['n_macs']} MAC{'s' if results['n_macs'] > 1 else ''}, {results['reference_supply_v']:g} V"
+
+
+def seeds_table(material: Material, task: str) -> Table:
+    """Mean and range over the seeds, where a system has several."""
+    measures = MEASURES[task]
+    entries = [e for e in material.results["summary"] if e["task"] == task and e["condition"] == MAIN]
+    rows = []
+    for entry in entries if any(e["n_seeds"] > 1 for e in entries) else []:
+        form = number if task == "kws" else percent
+        values = [f"{form(v['mean'])} ({form(v['min'])} to {form(v['max'])})" if (v := entry[m]) else DASH for m in measures]
+        rows.append(["GMM" if entry["engine"] == "gmm" else f"{entry['system']} {entry['engine']}", str(entry["n_seeds"]), *values])
+    header = ["system", "seeds", *("AUC" if m == "auc" else f"{m.upper()}, %" for m in measures)]
+    return Table(f"Over seeds: {KINDS[task]}", header, rows, "Mean, and smallest to largest, over seeds.")
+
+
+def comparison_table(material: Material, task: str) -> Table:
+    """Differences from the dense float system: every seed in the main condition, all seeds together in the others."""
+    measures = MEASURES[task]
+    cells: dict[tuple[str, str, str], dict[str, str]] = {}
+    n_seeds = {(e["system"], e["condition"]): e["n_seeds"] for e in material.results["summary"]}
+    for c in material.results["comparisons"]:
+        pooled = c["seed"] == ALL_SEEDS or n_seeds[c["system"], c["condition"]] == 1
+        if c["task"] == task and (pooled or c["condition"] == MAIN):
+            seed = "all seeds" if c["seed"] == ALL_SEEDS else f"seed {c['seed']}"
+            cells.setdefault((c["condition"], f"{c['system']} {c['engine']}, {seed}", f"{c['baseline']} float"), {})[c["measure"]] = sentence(c)
+    rows = [[*key, *(found.get(m, DASH) for m in measures)] for key, found in cells.items()]
+    rows.sort(key=lambda row: row[0] != MAIN)
+    caption = (
+        "Paired bootstrap over the same utterances, in points of a hundred (AUC too: 0.10 is an AUC of 0.0010). An interval that holds 0 is called "
+        '"not distinguishable"; that does not show that there is no difference.'
+    )
+    header = ["condition", "system", "against", *(m.upper() for m in measures)]
+    return Table(f"Is it worse than dense float? {KINDS[task]}", header, rows, caption)
+
+
+def conditions_table(material: Material, task: str) -> Table:
+    """The other test conditions."""
+    rows = [[row["condition"], name_of(row), *_scores(row, task)] for row in material.rows(task, main=False)]
+    return Table(f"Other conditions: {KINDS[task]}", ["condition", "system", *SCORE_HEADER[task]], sorted(rows, key=lambda r: r[0]))
+
+
+def keyword_table(material: Material) -> Table:
+    """AUC of each keyword, a column for each system and engine (first seed)."""
+    columns: dict[str, dict[str, Any]] = {}
+    for row in material.rows("kws"):
+        columns.setdefault(f"{row['system']} {row['engine']}", row.get("per_keyword") or {})
+    words = list(dict.fromkeys(word for scores in columns.values() for word in scores))
+    rows = []
+    for word in words:
+        n_positive = next((scores[word]["n_positive"] for scores in columns.values() if word in scores), None)
+        cells = [with_interval(scores[word]["auc"], scores[word]["auc_ci"], number) if word in scores else DASH for scores in columns.values()]
+        rows.append([word, DASH if n_positive is None else str(n_positive), *cells])
+    return Table("AUC by keyword", ["keyword", "times spoken", *columns], rows, "First seed of each system.")
+
+
+def hardware_table(material: Material) -> Table:
+    """What each packed network would cost as a chip at the reference supply."""
+    rows = []
+    for (system, seed), hardware in material.hardware.items():
+        memory = file_size(sum(part["n_bytes"] for part in hardware["memories"].values()))
+        for node, at in hardware["reference"].items():
+            power = with_interval(at["power_w"], at["power_interval_w"], lambda watts: with_prefix(watts, "W"))
+            clock = with_prefix(at["clock_hz"], "Hz") + ("" if at["real_time"] else f" (only {with_prefix(at['max_clock_hz'], 'Hz')} possible)")
+            cost = [power, with_prefix(at["energy_per_frame_j"], "J"), square_millimetres(at["area_m2"])]
+            rows.append([f"{system}, seed {seed}", node, f"{at['supply_v']:g} V", str(hardware["counts"]["macs"]), clock, memory, *cost])
+    header = ["system", "node", "supply", "MACs a frame", "clock for real time", "memory", "power", "energy a frame", "area"]
+    return Table("As a chip", header, rows, "First analytic model of the network alone, without features or search; see docs/hardware.md for what it rests on.")

@@ -1,0 +1,56 @@
+"""Stage 10: results.json, RESULTS.md and the HTML page."""
+
+from __future__ import annotations
+
+from cgs.base.errors import DataError
+from cgs.base.experiment import Experiment, network_unit, system_unit
+from cgs.base.files import write_json, write_text
+from cgs.base.log import LOG
+from cgs.base.recipe import RECIPES
+from cgs.base.unit import Unit
+
+TITLE = "report"
+NAME = "10-report"
+
+
+def units(exp: Experiment) -> list[Unit]:
+    """The one unit of this stage; it reads every result of the recipe."""
+    options = exp.recipe.model_dump(include={"recipe", "corpus", "report", "hardware", "systems"})
+    inputs = ["1-data"]
+    if exp.recipe.has_task("asr"):
+        inputs += ["2-lang"] + (["8-decode/gmm"] if exp.recipe.decode.gmm else [])
+    for system, system_options, seed in exp.systems():
+        inputs += [network_unit(system_options.task, system, seed), *(system_unit(stage, system, seed) for stage in ("7-pack", "8-decode", "9-hardware"))]
+    return [exp.unit(NAME, options, inputs, ["cgs.stages.report"])]
+
+
+def run(exp: Experiment) -> None:
+    """Read everything, write the three files."""
+    unit = units(exp)[0]
+    if unit.up_to_date():
+        return
+    from cgs.report.markdown import markdown
+    from cgs.report.page import page
+    from cgs.report.results import gather
+
+    with unit.writing() as out:
+        material = gather(exp)
+        write_json(out / "results.json", material.results)
+        write_text(out / "RESULTS.md", markdown(material))
+        write_text(out / "index.html", page(material))
+    LOG.info("  open %s", unit.path / "index.html")
+
+
+def publish(exp: Experiment) -> None:
+    """Copy RESULTS.md beside the recipe, as RESULTS.md or, for a variant's experiment, RESULTS.<variant>.md.
+
+    Raises: DataError: no report yet, or the recipe is not one of the repository.
+    """
+    name = exp.recipe.recipe.name
+    source, folder = exp.root / NAME / "RESULTS.md", RECIPES / name
+    if not source.exists() or not folder.is_dir():
+        raise DataError(f"{source} or {folder}: not there", "run stage 10 of a recipe of this repository first")
+    variant = exp.root.name.removeprefix(f"{name}-") if exp.root.name.startswith(f"{name}-") else ""
+    target = folder / (f"RESULTS.{variant}.md" if variant else "RESULTS.md")
+    write_text(target, source.read_text(encoding="utf-8"))
+    LOG.info("  published %s", target)
