@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import tempfile
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
-import kaldilm
+import kaldifst
 
-from cgs.base.errors import ConfigError, ToolError
+from cgs.base.errors import ConfigError, DataError
 from cgs.data.corpus import SILENCE_WORD, UNKNOWN_WORD
 from cgs.data.text import count_oov
 from cgs.lang.arpa import Prediction, predict, write_arpa
 from cgs.lang.graph import count_arcs
-from cgs.lang.lang import Lang, read_fst
-from cgs.lang.ngram import Ngram, train_ngram
-from cgs.lang.tables import BACKOFF
+from cgs.lang.lang import Lang, write_fst
+from cgs.lang.ngram import Gram, Ngram, train_ngram
+from cgs.lang.tables import BACKOFF, BEGIN, END
 
 Vocabulary = Literal["train", "lexicon"]
 
@@ -59,46 +56,49 @@ def make_grammar(directory: Path, lang: Lang, sentences: Iterable[Sequence[str]]
     text = known_text(sentences, lang)
     words = vocabulary_words(text, lang, vocabulary)
     model = train_ngram(text, words, order)
-    arpa, fst_path = directory / f"G.{vocabulary}.arpa", directory / f"G.{vocabulary}.fst"
-    write_arpa(arpa, model)
-    arpa_to_fst(arpa, fst_path, lang)
-    fst = read_fst(fst_path)
+    write_arpa(directory / f"G.{vocabulary}.arpa", model)
+    fst = grammar_fst(model, lang.words)
+    write_fst(fst, directory / f"G.{vocabulary}.fst")
     sizes = {"words": len(words), **{f"{k}-grams": sum(1 for gram in model.log10 if len(gram) == k) for k in range(1, model.order + 1)}}
     return model, sizes | {"states": fst.num_states, "arcs": count_arcs(fst)}
 
 
-def arpa_to_fst(arpa: Path, fst_path: Path, lang: Lang) -> None:
-    """Turn an ARPA file into G: back-off arcs read #0, sentence ends are final states, arcs are sorted.
+def grammar_fst(model: Ngram, words: dict[str, int]) -> kaldifst.StdVectorFst:
+    """G: a state for each context of the model, the start state for a sentence's.
 
-    Raises: ToolError: arpa2fst could not.
+    Args:
+        model: n-grams whose contexts' endings are contexts too, as `train_ngram` makes them.
+        words: symbol table.
+    Returns: an acceptor of word sequences, but that back-off arcs read #0 and write nothing; sorted by input label.
+    Raises: DataError: a word without a number.
+    Source: Mohri, Pereira and Riley 2008, section 4; the same language and weights as Kaldi's arpa2fst.
     """
-    with captured_stderr() as said:
-        try:
-            kaldilm.arpa2fst(
-                input_arpa=str(arpa),
-                output_fst=str(fst_path),
-                disambig_symbol=BACKOFF,
-                read_symbol_table=str(lang.directory / "words.txt"),
-                max_arpa_warnings=0,
-            )
-        except RuntimeError as error:
-            said.seek(0)
-            last = (said.read().decode(errors="replace").strip().splitlines() or [""])[-1]
-            raise ToolError(f"{arpa}: arpa2fst failed: {error} {last}", "check the ARPA file") from error
+    unknown = [gram[0] for gram in model.log10 if len(gram) == 1 and gram[0] not in words]
+    if unknown:
+        raise DataError(f"language model: word {unknown[0]!r} is not in words.txt", "make both from the same lexicon")
+    states = {context: state for state, context in enumerate(sorted({gram[:-1] for gram in model.log10} | {()}))}
+    fst = kaldifst.StdVectorFst()
+    for _ in states:
+        fst.add_state()
 
+    def state_after(history: Gram) -> int:
+        while history not in states:
+            history = history[1:]
+        return states[history]
 
-@contextlib.contextmanager
-def captured_stderr() -> Iterator[IO[bytes]]:
-    """Send what native code of this process writes to standard error into a file; it reports every step there."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
-        kept = os.dup(2)
-        try:
-            os.dup2(said.fileno(), 2)
-            yield said
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    fst.start = state_after((BEGIN,))
+    for gram in sorted(model.log10):
+        source, cost = states[gram[:-1]], -math.log(10) * model.log10[gram]
+        if gram[-1] == END:
+            fst.set_final(source, cost)
+        elif gram[-1] != BEGIN:
+            fst.add_arc(source, kaldifst.StdArc(words[gram[-1]], words[gram[-1]], cost, state_after(gram)))
+    for context, state in states.items():
+        if context:
+            weight = -math.log(10) * model.backoff.get(context, 0.0)
+            fst.add_arc(state, kaldifst.StdArc(words[BACKOFF], 0, weight, state_after(context[1:])))
+    kaldifst.arcsort(fst, sort_type="ilabel")
+    return fst
 
 
 def transcript_prediction(model: Ngram, transcripts: Iterable[Sequence[str]]) -> Prediction:

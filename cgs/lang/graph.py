@@ -30,7 +30,7 @@ def build_hclg(
         transition_model: over that tree.
         transition_scale: weight of the probabilities of leaving a state.
         self_loop_scale: weight of the probabilities of staying.
-    Returns: transition ids in, words out; epsilons remain. Write it with its `write` method.
+    Returns: transition ids in, words out; epsilons remain. Write it with `cgs.lang.lang.write_fst`.
     Raises: ToolError: an empty graph, e.g. where no word of G can be pronounced.
     Source: Mohri, Pereira and Riley 2008. Differs: the order of operations is Kaldi's, in the log semiring, less its local removal of epsilons.
     """

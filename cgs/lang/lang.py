@@ -10,7 +10,7 @@ from pathlib import Path
 import kaldi_hmm_gmm as khg
 import kaldifst
 
-from cgs.base.errors import FormatError
+from cgs.base.errors import DiskError, FormatError
 from cgs.base.files import read_lines, write_text
 from cgs.data.corpus import SILENCE_WORD, UNKNOWN_WORD
 from cgs.data.lexicon import SILENCE_PHONE, Pronunciations, read_lexicon, write_lexicon
@@ -125,6 +125,13 @@ def read_fst(path: Path) -> kaldifst.StdVectorFst:
     return fst
 
 
+def write_fst(fst: kaldifst.StdVectorFst, path: Path) -> None:
+    """Write an FST. Raises: DiskError: it could not be written as a whole."""
+    if not fst.write(str(path)):
+        path.unlink(missing_ok=True)
+        raise DiskError(f"{path}: could not be written as a whole", "free some space, or choose another place with --exp")
+
+
 def make_lang(directory: Path, spoken: Pronunciations, silence_probability: float, position_dependent: bool = False) -> None:
     """Write words.txt, phones.txt, sets.txt, lexicon.txt, lexicon_disambig.txt, topo, L.fst and L_disambig.fst.
 
@@ -142,8 +149,8 @@ def make_lang(directory: Path, spoken: Pronunciations, silence_probability: floa
     write_lexicon(directory / "lexicon.txt", lexicon)
     write_lexicon(directory / "lexicon_disambig.txt", disambiguated)
     words, phones = read_symbols(directory / "words.txt"), read_symbols(directory / "phones.txt")
-    lexicon_fst(lexicon, words, phones, silence_probability).write(str(directory / "L.fst"))
-    lexicon_fst(disambiguated, words, phones, silence_probability, f"#{n_used + 1}").write(str(directory / "L_disambig.fst"))
+    write_fst(lexicon_fst(lexicon, words, phones, silence_probability), directory / "L.fst")
+    write_fst(lexicon_fst(disambiguated, words, phones, silence_probability, f"#{n_used + 1}"), directory / "L_disambig.fst")
     sets = phone_sets(plain, lexicon)
     write_text(directory / "sets.txt", "".join(f"{' '.join(phones_of)}\n" for phones_of in sets))
     lang = Lang(directory, words, phones, lexicon, [[phones[phone] for phone in phones_of] for phones_of in sets])

@@ -1,0 +1,136 @@
+"""Stage 3 on made recordings: archives, alignment with utt2dur, segments, CMVN on loading, the same bytes for any --nj."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cgs.base.errors import DataError, FormatError
+from cgs.base.experiment import Experiment
+from cgs.base.files import read_json, write_json
+from cgs.base.jobs import run_jobs
+from cgs.base.options import Recipe
+from cgs.base.unit import Unit
+from cgs.data.audio import write_wav
+from cgs.data.corpus import Utterance
+from cgs.data.datadir import write_data_dir
+from cgs.feats import extract
+from cgs.feats.archive import read_archive
+from cgs.feats.compute import KINDS, mfcc
+from cgs.feats.load import load_features
+from cgs.stages import feats
+
+RATE = 8000
+
+
+def recipe() -> Recipe:
+    return Recipe.model_validate(
+        {
+            "recipe": {"name": "made", "title": "made"},
+            "corpus": {"licence": "none", "attribution": "nobody"},
+            "data": {"sample_rate": RATE},
+            "systems": {"dense": {"task": "asr", "method": "dense", "hidden": [8]}},
+        }
+    )
+
+
+def made(root: Path, n_jobs: int = 1) -> Experiment:
+    """An experiment whose stage 1 holds two speakers of noise; "test" is cut out of one recording."""
+    exp = Experiment(root, recipe(), n_jobs=n_jobs)
+    rng = np.random.default_rng(1)
+    with Unit(root, "1-data", {}, [], []).writing() as out:
+        for split in ("train", "dev"):
+            utterances = []
+            for index in range(6):
+                wav = root / "audio" / f"{split}{index}.wav"
+                write_wav(wav, rng.standard_normal(4000 + 333 * index) * 0.1 * (1 + index % 2), RATE)
+                utterances.append(Utterance(f"s{index % 2}-{split}{index}", f"s{index % 2}", wav, ("yes",)))
+            write_data_dir(out / split, utterances, {u.id: 0.5 for u in utterances})
+        wav = root / "audio" / "train0.wav"
+        cut = [Utterance("s9-a", "s9", wav, ("no",), 0.1, 0.3), Utterance("s9-b", "s9", wav, ("no",), 0.3, 0.5)]
+        write_data_dir(out / "test", cut, {"s9-a": 0.2, "s9-b": 0.2})
+        write_json(out / "data.json", {"splits": {"train": {}, "dev": {}, "test": {}}})
+    return exp
+
+
+@pytest.fixture(scope="module")
+def exp(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    exp = made(tmp_path_factory.mktemp("feats"))
+    feats.run(exp)
+    return exp
+
+
+def test_counts_and_contents(exp: Experiment) -> None:
+    out = exp.root / "3-feats"
+    assert read_json(out / "feats.json")["splits"]["test"] == {"utterances": 2, "speakers": 1, "frames": 40}
+    assert not (out / "pieces").exists()
+    for kind, dimension in (("mfcc", 13), ("fbank", 40)):
+        arrays = read_archive(out / kind / "train.scp")
+        assert list(arrays) == sorted(arrays) and len(arrays) == 6
+        assert all(array.shape[1] == dimension and array.dtype == np.float32 for array in arrays.values())
+        stats = read_archive(out / kind / "cmvn_train.scp")
+        assert set(stats) == {"s0", "s1"} and stats["s0"].shape == (2, dimension + 1)
+        np.testing.assert_allclose(sum(stats.values()), read_archive(out / kind / "cmvn_global.scp")["global"])
+    assert str(out) in (out / "mfcc" / "train.scp").read_text()
+
+
+def test_segments_are_cut_out(exp: Experiment) -> None:
+    from cgs.data.audio import read_audio
+
+    whole = read_audio(exp.root / "audio" / "train0.wav", RATE)
+    features = load_features(exp.root / "3-feats", "mfcc", "test", "none")
+    np.testing.assert_array_equal(features["s9-a"], mfcc(whole[800:2400], exp.recipe.feats, RATE))
+
+
+def test_loading_normalises_by_speaker_or_corpus(exp: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cgs.feats.cmvn.smoothed.__defaults__", (0,))
+    out = exp.root / "3-feats"
+    features = load_features(out, "fbank", "train", "speaker")
+    for speaker in ("s0", "s1"):
+        frames = np.concatenate([matrix for name, matrix in features.items() if name.startswith(speaker)])
+        np.testing.assert_allclose(frames.mean(0), 0, atol=1e-4)
+        np.testing.assert_allclose(frames.std(0), 1, atol=1e-3)
+    frames = np.concatenate(list(load_features(out, "fbank", "train", "global").values()))
+    np.testing.assert_allclose(frames.mean(0), 0, atol=1e-4)
+    assert abs(np.concatenate(list(load_features(out, "fbank", "dev", "global").values())).mean()) > 1e-5
+
+
+def test_second_run_does_nothing_and_pieces_do_not_show(exp: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert feats.units(exp)[0].up_to_date()
+    other = made(tmp_path)
+    monkeypatch.setattr("cgs.feats.extract.MIN_PIECE", 1)
+    monkeypatch.setattr("cgs.feats.extract.MAX_PIECE", 2)
+    monkeypatch.setattr("cgs.base.jobs.run_jobs", lambda function, items, *_: [function(item) for item in items])
+    feats.run(other)
+    for kind in KINDS:
+        for name in ("train.ark", "cmvn_train.ark", "cmvn_global.ark"):
+            assert (other.root / "3-feats" / kind / name).read_bytes() == (exp.root / "3-feats" / kind / name).read_bytes()
+
+
+def test_piece_sizes() -> None:
+    assert [extract.piece_size(n, jobs) for n, jobs in ((10, 2), (2500, 2), (400, 4), (0, 1))] == [50, 500, 100, 50]
+
+
+def test_too_short_a_recording_is_named_and_earlier_features_stay(tmp_path: Path) -> None:
+    exp = made(tmp_path)
+    wav = tmp_path / "audio" / "short.wav"
+    write_wav(wav, np.zeros(39), RATE)
+    piece = extract.Piece("train", 0, (Utterance("s0-short", "s0", wav, ("yes",)),), exp.recipe.feats, RATE, False, tmp_path)
+    with pytest.raises(DataError, match=r"short\.wav: utterance s0-short: 39 samples are too short"):
+        run_jobs(extract.extract_piece, [piece], ["short"], 1, tmp_path / "log")
+
+
+def test_nan_in_an_archive_stops_a_later_stage(exp: Experiment) -> None:
+    path = exp.root / "3-feats" / "fbank" / "dev.ark"
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole[:-4] + np.float32(np.nan).tobytes())
+        with pytest.raises(FormatError, match=r"dev\.ark: s1-dev5: holds NaN"):
+            load_features(exp.root / "3-feats", "fbank", "dev")
+        path.write_bytes(whole[:-4])
+        with pytest.raises(FormatError, match=r"dev\.ark: s1-dev5: truncated"):
+            load_features(exp.root / "3-feats", "fbank", "dev")
+    finally:
+        path.write_bytes(whole)
