@@ -25,7 +25,8 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; min-width: 
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap; vertical-align: top; }
-th { font-weight: 600; color: var(--faint); }
+th { font-weight: 600; color: var(--faint); vertical-align: bottom; }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
 figcaption, .caption { color: var(--faint); font-size: .85rem; max-width: 46rem; margin: .3rem 0; }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 1.5rem 2rem; align-items: start; }
 figure { margin: 0; min-width: 0; }
@@ -78,7 +79,7 @@ def _task(material: Material, task: str) -> Section:
         better = "up and to the left" if task == "kws" else "down and to the left"
         figures.append(_figure(plots.size_plot(material, task), f"File size, logarithmic, against accuracy. Better is {better}. Open: float, filled: packed."))
     if task == "kws" and material.roc:
-        told = "All keywords under one threshold; dashed: float, solid: packed, a line for each seed. Better is up and to the left; the left end matters in use."
+        told = "All keywords under one threshold; dashed: float, solid: packed, a line a seed. Better is up and to the left; the left end matters in use."
         figures.append(_figure(plots.roc_plot(material), told))
     if any(material.training.get((row["system"], row["seed"])) for row in rows):
         told = "Loss by epoch, a line for each seed. Solid: held out, dotted: training. A widening gap is overfitting."
@@ -93,7 +94,7 @@ def _hardware(material: Material) -> Section:
     figures = [
         _figure(
             plots.power_plot(material),
-            f"Power by component at {material.results['reference_supply_v']:g} V, first seed of each system. Memory dominates, so fewer and narrower weights pay.",
+            f"Power by component at {material.results['reference_supply_v']:g} V, first seed of each system. Look how much the weight memory takes.",
         ),
         _figure(plots.supply_plot(material), "Power in real time against supply. Open marks: the engine is too slow for real time at that supply."),
     ]

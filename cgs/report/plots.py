@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cgs.base.units import with_prefix
+from cgs.hw.model import COMPONENTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,8 +36,8 @@ def axes(name: str, height: float = HEIGHT, columns: int = 1) -> Iterator[tuple[
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    ink = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"), INK)
-    style: dict[str, Any] = {"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    ink: dict[Any, Any] = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"), INK)
+    style: dict[Any, Any] = {"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     style |= {"grid.alpha": 0.18, "grid.linewidth": 0.6, "axes.grid": True, "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 8}
     out: list[str] = []
     with matplotlib.rc_context({**ink, **style}):
@@ -106,7 +107,8 @@ def size_plot(material: Material, task: str) -> str:
         for row in rows:
             label = f"{row['system']} {row['engine']}"
             filled = colour[row["system"]] if row["engine"] == "packed" else "none"
-            grid[0].plot(row["file_bytes"] / 1000, percent * row[measure], "o", ms=7, color=colour[row["system"]], mfc=filled, label="" if label in named else label)
+            place = row["file_bytes"] / 1000, percent * row[measure]
+            grid[0].plot(*place, "o", ms=7, color=colour[row["system"]], mfc=filled, label="" if label in named else label)
             named.add(label)
         grid[0].set_xscale("log")
         _plain_logarithm(grid[0])
@@ -146,6 +148,8 @@ def roc_plot(material: Material) -> str:
 
 def training_plot(material: Material, task: str) -> str:
     """Loss of every epoch; solid is held out, dotted is training."""
+    from matplotlib.ticker import MaxNLocator
+
     colour, named = colours(material), set()
     systems = {row["system"] for row in material.rows(task)}
     with axes(f"{task}-training") as (grid, out):
@@ -160,7 +164,7 @@ def training_plot(material: Material, task: str) -> str:
                 named.add(label)
         grid[0].set_xlabel("epoch")
         grid[0].set_ylabel("cross-entropy, nats a frame")
-        grid[0].xaxis.get_major_locator().set_params(integer=True)
+        grid[0].xaxis.set_major_locator(MaxNLocator(integer=True))
         grid[0].legend()
     return out[0]
 
@@ -172,7 +176,7 @@ def power_plot(material: Material) -> str:
     bars = [(f"{system}, {node}", hardware["reference"][node]) for system, hardware in firsts.items() for node in nodes]
     with axes("power", 1.6 + 0.3 * len(bars)) as (grid, out):
         left = [0.0] * len(bars)
-        for component, shade in zip(bars[0][1]["components_w"], COMPONENT_COLOURS, strict=True):
+        for component, shade in zip(COMPONENTS, COMPONENT_COLOURS, strict=True):
             values = [1e6 * at["components_w"][component] for _, at in bars]
             grid[0].barh(range(len(bars)), values, left=left, color=shade, label=component.replace("_", " "), height=0.65)
             left = [a + b for a, b in zip(left, values, strict=True)]
@@ -213,16 +217,12 @@ def _first_seeds(material: Material) -> dict[str, dict[str, Any]]:
 
 def mask_picture(n_rows: int, n_columns: int, kept: list[list[int]], label: str) -> str:
     """A layer's kept blocks, block row by block row, as hand-made SVG: one run of neighbours is one stroke."""
-    runs = []
+    strokes = []
     for row, columns in enumerate(kept):
-        start = None
-        for column in [*columns, None]:
-            if start is not None and column != last + 1:
-                runs.append(f"M{start} {row}h{last + 1 - start}v1h-{last + 1 - start}z")
-                start = None
-            if start is None:
-                start = column
-            last = column if column is not None else 0
+        for _, run in itertools.groupby(enumerate(columns), key=lambda pair: pair[1] - pair[0]):
+            run_columns = [column for _, column in run]
+            width = len(run_columns)
+            strokes.append(f"M{run_columns[0]} {row}h{width}v1h-{width}z")
     frame = f'<rect width="{n_columns}" height="{n_rows}" class="dropped"/>'
     size = f'viewBox="0 0 {n_columns} {n_rows}" style="aspect-ratio:{n_columns}/{n_rows}"'
-    return f'<svg {size} class="mask" role="img" aria-label="{label}" shape-rendering="crispEdges">{frame}<path d="{"".join(runs)}" class="kept"/></svg>'
+    return f'<svg {size} class="mask" role="img" aria-label="{label}" shape-rendering="crispEdges">{frame}<path d="{"".join(strokes)}" class="kept"/></svg>'

@@ -39,7 +39,8 @@ def machine() -> dict[str, Any]:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     versions = {name: _version(name) for name in ("torch", "torchaudio", "numpy", "kaldi-hmm-gmm")}
     cores = len(os.sched_getaffinity(0))
-    return {"cpu": _cpu(), "cores": cores, "memory_bytes": pages, "system": f"{platform.system()} {platform.machine()}", "python": platform.python_version(), **versions}
+    system = f"{platform.system()} {platform.machine()}"
+    return {"cpu": _cpu(), "cores": cores, "memory_bytes": pages, "system": system, "python": platform.python_version(), **versions}
 
 
 def _cpu() -> str:

@@ -114,7 +114,7 @@ def language_table(material: Material) -> Table:
 def systems_table(material: Material, task: str) -> Table:
     """One line for each network, engine and seed of a task in the main condition."""
     scores = SCORE_HEADER[task]
-    header = ["system", "density", "block", "bits", *scores, "file", "less than float32, %", "less than float64, %", "40 nm power", "rtf", "trained in"]
+    header = ["system", "density", "block", "bits", *scores, "file", "smaller than float32, float64, %", "40 nm power", "rtf", "trained in"]
     rows = []
     for row in material.rows(task):
         form = [name_of(row), number(row["density"], 2), str(row["block"] or DASH), str(row["bits"] or DASH)]
@@ -136,8 +136,8 @@ def _costs(row: dict[str, Any]) -> list[str]:
     seconds = DASH if row["train_seconds"] is None else duration(row["train_seconds"])
     chip = (row["hardware"] or {}).get("40nm")
     watts = DASH if chip is None else f"{with_prefix(chip['power_w'], 'W')}{'' if chip['real_time'] else ' (too slow)'}"
-    reductions = [percent(row["reduction_vs_float32"]), percent(row["reduction_vs_float64"])]
-    return [size, *reductions, watts, number(row["rtf"], 3), seconds]
+    reductions = DASH if row["file_bytes"] is None else f"{percent(row['reduction_vs_float32'])}, {percent(row['reduction_vs_float64'])}"
+    return [size, reductions, watts, number(row["rtf"], 3), seconds]
 
 
 def _power_note(material: Material) -> str:

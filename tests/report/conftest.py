@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,9 @@ def make_experiment(root: Path, systems: tuple[str, ...] = tuple(RECIPE["systems
 def made(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     """Two acoustic systems of two seeds, the sparse one clearly worse; two keyword systems alike; a GMM."""
     return make_experiment(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., Experiment]:
+    """Makes such an experiment in a given folder, with some of its systems only."""
+    return make_experiment

@@ -1,0 +1,217 @@
+"""The report of a made experiment: rows follow the schema, comparisons find what was planted, the page is whole and asks for nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cgs.base.errors import DataError
+from cgs.base.experiment import Experiment
+from cgs.report import comparison, plots, provenance
+from cgs.report.markdown import markdown
+from cgs.report.page import page
+from cgs.report.results import gather
+from cgs.report.rows import ROW_KEYS
+from cgs.report.tables import headlines, number
+from cgs.stages import report
+
+
+@pytest.fixture(scope="session")
+def written(made: Experiment) -> Path:
+    report.run(made)
+    return made.root / "10-report"
+
+
+@pytest.fixture(scope="session")
+def results(written: Path) -> dict[str, Any]:
+    return json.loads((written / "results.json").read_text(encoding="utf-8"))
+
+
+def test_results_follow_the_schema(results):
+    assert {"recipe", "commit", "config_digest", "data_digest", "machine", "rows"} <= results.keys()
+    for row in results["rows"]:
+        assert set(ROW_KEYS) <= row.keys()
+        assert row["task"] in ("asr", "kws") and (row["wer"] is None) == (row["task"] == "kws") == (row["auc"] is not None)
+        for key in ("wer", "ser", "auc", "reduction_vs_float32"):
+            assert row[key] is None or row[key] <= 1  # fractions
+    packed = next(row for row in results["rows"] if row["engine"] == "packed" and row["system"] == "cgs")
+    assert set(packed["hardware"]) == {"40nm", "65nm"}
+    assert {"supply_v", "clock_hz", "power_w", "power_interval_w", "energy_per_frame_j", "area_m2"} <= packed["hardware"]["40nm"].keys()
+    assert packed["bits"] == 6 and packed["density"] == 0.25
+
+
+def test_every_system_seed_engine_and_condition_has_one_row(results):
+    keys = [(row["system"], row["seed"], row["engine"], row["condition"]) for row in results["rows"]]
+    assert len(keys) == len(set(keys)) == 2 + 2 * 2 * 2 * 2 + 2 * 2 * 2
+    assert ("gmm", 0, "gmm", "test") in keys and ("cgs", 2, "packed", "test/lexicon") in keys and ("kws_cgs", 1, "float", "test_isolated") in keys
+
+
+def test_rows_repeat_what_the_stages_wrote(made, results):
+    row = next(r for r in results["rows"] if (r["system"], r["seed"], r["engine"], r["condition"]) == ("cgs", 2, "packed", "test"))
+    pack = json.loads((made.root / "7-pack/cgs/seed2/pack.json").read_text())
+    entry = json.loads((made.root / "8-decode/cgs/seed2/result.json").read_text())["engines"]["packed"]["test"]
+    assert row["file_bytes"] == pack["file_bytes"] == (made.root / "7-pack/cgs/seed2/model.cgs").stat().st_size
+    assert (row["wer"], row["wer_ci"]) == (entry["wer"], entry["wer_ci"])
+    float_row = next(r for r in results["rows"] if (r["system"], r["seed"], r["engine"], r["condition"]) == ("cgs", 2, "float", "test"))
+    assert float_row["bits"] == 32 and float_row["hardware"] is None
+    assert float_row["file_bytes"] == (made.root / "5-acoustic/cgs/seed2/model.safetensors").stat().st_size
+
+
+def test_planted_differences_are_found(results):
+    told = {(c["system"], c["engine"], c["measure"], c["seed"]): c for c in results["comparisons"] if c["condition"] == "test"}
+    worse = told["cgs", "packed", "wer", "all"]
+    assert worse["verdict"] == "worse" and 0.1 < worse["difference"] < 0.2
+    assert told["kws_cgs", "float", "auc", 1]["verdict"] == "not distinguishable"
+    assert ("dense", "float", "wer", 1) not in told
+    by_hand = [told["cgs", "packed", "wer", seed]["difference"] for seed in (1, 2)]
+    assert worse["difference"] == pytest.approx(np.mean(by_hand))
+
+
+@pytest.mark.parametrize(
+    ("measure", "low", "high", "expected"),
+    [
+        ("wer", 0.01, 0.02, "worse"),
+        ("wer", -0.02, -0.01, "better"),
+        ("auc", -0.02, -0.01, "worse"),
+        ("auc", 0.01, 0.02, "better"),
+        ("ser", 0, 0.1, "not distinguishable"),
+    ],
+)
+def test_verdict_knows_which_direction_is_worse(measure, low, high, expected):
+    assert comparison.verdict(measure, low, high) == expected
+
+
+def test_comparison_in_words():
+    told = {"interval": [-0.012, -0.002], "difference": -0.005, "verdict": "worse"}
+    assert comparison.sentence(told) == "worse by 0.50 [0.20, 1.20]"
+    told = {"interval": [-0.01, 0.02], "difference": 0.001, "verdict": "not distinguishable"}
+    assert comparison.sentence(told) == "not distinguishable (+0.10 [-1.00, +2.00])"
+
+
+def test_other_utterances_are_an_error(tmp_path, make):
+    exp = make(tmp_path, ("kws_dense", "kws_cgs"))
+    path = tmp_path / "8-decode/kws_cgs/seed1/packed.test.jsonl"
+    path.write_text(path.read_text().replace("s00-000", "s00-999"))
+    with pytest.raises(DataError, match="different utterances, e.g. s00-000"):
+        gather(exp)
+
+
+def test_markdown_contains_the_numbers_of_the_results(written, results):
+    text = (written / "RESULTS.md").read_text(encoding="utf-8")
+    for row in results["rows"]:
+        if row["wer"] is not None:
+            assert f"{100 * row['wer']:.2f} [{100 * row['wer_ci'][0]:.2f}, {100 * row['wer_ci'][1]:.2f}]" in text
+        if row["auc"] is not None:
+            assert number(row["auc"]) in text
+        if row["engine"] == "packed":
+            assert f"{100 * row['reduction_vs_float32']:.2f}, {100 * row['reduction_vs_float64']:.2f}" in text
+    assert results["config_digest"] in text and results["data_digest"] in text
+    assert "--corpus DIR" in text and "private" not in text
+    assert "Made & \\<measured\\>" in text and "12.3" in text
+    assert not re.search(r"\bnan\b|None", text)
+    columns = [line.count("|") for line in re.search(r"## Systems: recognition\n\n((?:\|.*\n)+)", text).group(1).splitlines()]
+    assert len(set(columns)) == 1
+
+
+def test_headlines_say_size_accuracy_and_power(made):
+    told = headlines(gather(made))
+    assert len(told) == 2
+    expected = r"cgs \(density 0.25, 6 bit, mean of 2 seeds\): file \d\d\.\d % smaller than 32-bit floats; WER .* worse by .* nW estimated at 40 nm"
+    assert re.match(expected, told[0])
+    assert "AUC" in told[1] and "not distinguishable" in told[1]
+
+
+def assert_whole_and_alone(text: str) -> ElementTree.Element:
+    """The page is well-formed, runs nothing and fetches nothing."""
+    root = ElementTree.fromstring(text)
+    assert not re.search(r"<script|<link|<iframe|<img|@import|url\((?!#)|\ssrc=", text)
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            assert not name.startswith("on")
+            if name.endswith("href"):
+                assert value.startswith("#")
+    anchors = {element.attrib["href"] for element in root.iter() if element.tag == "a"}
+    assert anchors <= {"#" + element.attrib["id"] for element in root.iter() if "id" in element.attrib}
+    return root
+
+
+def test_page_is_well_formed_and_asks_for_nothing(written):
+    text = (written / "index.html").read_text(encoding="utf-8")
+    root = assert_whole_and_alone(text)
+    figures = list(root.iter("figure"))
+    assert len(figures) >= 9
+    assert all(figure.find("figcaption") is not None and "".join(figure.find("figcaption").itertext()).strip() for figure in figures)
+    assert "Made &amp; &lt;measured&gt;" in text
+    assert plots.INK not in text
+
+
+def test_every_reference_in_a_plot_is_defined_in_it(written):
+    text = (written / "index.html").read_text(encoding="utf-8")
+    for svg in re.findall(r"<svg.*?</svg>", text, re.S):
+        wanted = set(re.findall(r'xlink:href="#(\w+)"', svg)) | set(re.findall(r"url\(#(\w+)\)", svg))
+        assert wanted <= set(re.findall(r'id="(\w+)"', svg))
+
+
+def test_page_and_tables_are_the_same_each_time(made, written):
+    material = gather(made)
+    assert page(material) == (written / "index.html").read_text(encoding="utf-8")
+    assert markdown(material) == (written / "RESULTS.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("systems", "absent"), [(("kws_dense", "kws_cgs"), "recognition"), (("dense", "cgs"), "keyword"), (("kws_cgs",), "worse than dense")])
+def test_missing_parts_leave_their_sections_out(tmp_path, make, systems, absent):
+    exp = make(tmp_path, systems)
+    report.run(exp)
+    text = (tmp_path / "10-report/index.html").read_text(encoding="utf-8")
+    assert_whole_and_alone(text)
+    assert absent not in text.split("Notes")[0].lower()
+
+
+def test_report_is_up_to_date_until_an_input_changes(tmp_path, make):
+    exp = make(tmp_path, ("kws_dense",))
+    report.run(exp)
+    assert report.units(exp)[0].why_stale() == ""
+    with exp.unit("7-pack/kws_dense/seed1", {"changed": 1}, [], []).writing() as out:
+        for path in (tmp_path / "7-pack/kws_dense/seed1").glob("*.*"):
+            (out / path.name).write_bytes(path.read_bytes())
+    assert "7-pack/kws_dense/seed1" in report.units(exp)[0].why_stale()
+
+
+def test_publish_copies_beside_the_recipe(made, written, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "RECIPES", tmp_path)
+    with pytest.raises(DataError, match="run stage 10"):
+        report.publish(made)
+    (tmp_path / "made").mkdir()
+    for name, target in (("whatever", "RESULTS.md"), ("made", "RESULTS.md"), ("made-large", "RESULTS.large.md")):
+        root = tmp_path / "exp" / name / "10-report"
+        root.mkdir(parents=True)
+        (root / "RESULTS.md").write_text(name)
+        report.publish(Experiment(root.parent, made.recipe))
+        assert (tmp_path / "made" / target).read_text() == name
+
+
+def test_mask_picture_draws_runs():
+    svg = plots.mask_picture(2, 6, [[0, 1, 4], [5]], "a mask")
+    assert 'd="M0 0h2v1h-2zM4 0h1v1h-1zM5 1h1v1h-1z"' in svg
+    ElementTree.fromstring(svg)
+
+
+def test_commit_is_null_outside_a_checkout(tmp_path):
+    assert provenance.commit(tmp_path) is None
+
+
+def test_command_hides_folders_of_the_machine():
+    assert provenance.shown_command("./run.sh --recipe a --corpus /x/y --exp=/z --nj 2") == "./run.sh --recipe a --corpus DIR --exp=DIR --nj 2"
+
+
+def test_machine_has_no_host_name():
+    import socket
+
+    told = provenance.machine()
+    assert told["cores"] >= 1 and told["memory_bytes"] > 1e8 and socket.gethostname() not in json.dumps(told)
