@@ -59,7 +59,8 @@ class DiagonalGmms:
 
     def projection(self) -> np.ndarray:
         """(2 D + 1, G) float32: the matrix that turns `expanded` frames into the log density of every weighted Gaussian."""
-        return np.ascontiguousarray(np.concatenate([self.means_invvars, -0.5 * self.inv_vars, self.constants()[:, None]], axis=1, dtype=np.float32, casting="same_kind").T)
+        columns = [self.means_invvars, -0.5 * self.inv_vars, self.constants()[:, None].astype(np.float32)]
+        return np.ascontiguousarray(np.concatenate(columns, axis=1).T)
 
     def log_likelihoods(self, features: np.ndarray) -> np.ndarray:
         """Log-likelihood of every frame under every pdf.
@@ -84,7 +85,8 @@ class DiagonalGmms:
     def check(self, features: np.ndarray) -> None:
         """Raises: ShapeError: features of another dimension than the Gaussians."""
         if features.ndim != 2 or features.shape[1] != self.dim:
-            raise ShapeError(f"features of shape {features.shape} for Gaussians of {self.dim} dimensions", "use the features the model was trained on, with deltas")
+            remedy = "use the features the model was trained on, with deltas"
+            raise ShapeError(f"features of shape {features.shape} for Gaussians of {self.dim} dimensions", remedy)
 
     def to_library(self) -> Any:
         """The same Gaussians as kaldi_hmm_gmm.AmDiagGmm."""

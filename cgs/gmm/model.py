@@ -4,7 +4,6 @@ On disk: gaussians.safetensors, `tree` (Kaldi's binary form), `topo` (Kaldi's te
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -126,5 +125,6 @@ class AcousticGmm:
         except (SafetensorError, KeyError, FileNotFoundError) as error:
             raise FormatError(f"{directory}: GMM missing, truncated or altered ({error})", "run stage 4 again") from error
         if (gmms.n_pdfs, gmms.n_gaussians) != (meta["n_pdfs"], meta["n_gaussians"]):
-            raise FormatError(f"{directory}: {gmms.n_pdfs} pdfs and {gmms.n_gaussians} Gaussians, model.json says {meta['n_pdfs']} and {meta['n_gaussians']}", "run stage 4 again")
-        return cls(tree[len(HEADER) :], topology, replace(gmms), log_probs)
+            told = f"{gmms.n_pdfs} pdfs and {gmms.n_gaussians} Gaussians, model.json says {meta['n_pdfs']} and {meta['n_gaussians']}"
+            raise FormatError(f"{directory}: {told}", "run stage 4 again")
+        return cls(tree[len(HEADER) :], topology, gmms, log_probs)

@@ -58,29 +58,30 @@ def word_segments(phones: Sequence[Segment], words: Sequence[int], pronunciation
         words: numbers of the transcript's words.
         pronunciations: for each of those words, its pronunciations as phone numbers.
         silence: number of the phone of optional silence; a word said as silence alone gives no segment.
-    Returns: segments in order. Where two pronunciations both fit, the one listed first.
+    Returns: segments in order; no word goes across silence. Where two readings fit, the one whose words begin earliest.
     Raises: DataError: the phones are not the words'.
     """
     spoken = [segment for segment in phones if segment.label != silence]
     labels = tuple(segment.label for segment in spoken)
     wanted = [(word, [p for p in ways if p != (silence,)]) for word, ways in zip(words, pronunciations, strict=True)]
     wanted = [(word, ways) for word, ways in wanted if ways]
-    ends = _fit(labels, [ways for _, ways in wanted])
+    pauses = {i for i in range(1, len(spoken)) if spoken[i].start > spoken[i - 1].end}
+    ends = _fit(labels, [ways for _, ways in wanted], pauses)
     if ends is None:
         raise DataError(f"phones {labels} do not spell the words {list(words)}", "report a bug with the utterance's name")
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][: len(ends)]
     return [Segment(word, spoken[start].start, spoken[end - 1].end) for (word, _), start, end in zip(wanted, starts, ends, strict=True)]
 
 
-def _fit(labels: tuple[int, ...], ways: Sequence[Sequence[tuple[int, ...]]]) -> list[int] | None:
-    """Where each word ends, as the number of phones up to there; forwards over reachable ends, then back."""
+def _fit(labels: tuple[int, ...], ways: Sequence[Sequence[tuple[int, ...]]], pauses: set[int]) -> list[int] | None:
+    """Where each word ends, as the number of phones up to there; forwards over reachable ends, then back. No word goes over a pause."""
     reached: list[dict[int, int]] = [{0: -1}]
     for pronunciations in ways:
         following: dict[int, int] = {}
         for start in sorted(reached[-1]):
             for pronunciation in pronunciations:
                 end = start + len(pronunciation)
-                if labels[start:end] == pronunciation:
+                if labels[start:end] == pronunciation and pauses.isdisjoint(range(start + 1, end)):
                     following.setdefault(end, start)
         reached.append(following)
     if len(labels) not in reached[-1]:

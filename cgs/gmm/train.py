@@ -66,8 +66,9 @@ class Checkpoints:
         """Replace the checkpoint; a kill at any moment leaves the old or the new one."""
         name = f"{state.phase}-{state.iteration:03d}"
         target, aside = self.directory / name, self.directory / f".{name}.part"
-        for path in (aside, target):
-            shutil.rmtree(path, ignore_errors=True)
+        if target.exists():
+            return
+        shutil.rmtree(aside, ignore_errors=True)
         state.fitted.save(aside)
         write_json(aside / "state.json", {"phase": state.phase, "iteration": state.iteration, "history": state.history, "tree_gain": state.tree_gain})
         aside.rename(target)
@@ -154,7 +155,7 @@ def _train_tri(workers: Workers, lang: Lang, options: AlignOptions, seed: int, s
         mono = state.fitted
         state.model, gain = triphone_start(workers, lang, options, mono)
         transitions.estimate(state.model.transition_model, transitions.counts_by_phone(mono.transitions, counts, state.model.transitions))
-        state.tree_gain = gain / max(counts.sum(), 1.0)
+        state.tree_gain = gain / max(float(counts.sum()), 1.0)
         workers.call("convert", state.model)
         LOG.info("  tree: %d leaves, gain %.3f a frame", state.model.n_pdfs, state.tree_gain)
     n_first = state.fitted.n_pdfs

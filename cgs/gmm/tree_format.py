@@ -24,7 +24,7 @@ def tree_bytes(tree: DecisionTree) -> bytes:
     by_phone: dict[int, dict[int, Node]] = {}
     for (phone, pdf_class), node in tree.roots.items():
         by_phone.setdefault(phone, {})[pdf_class] = node
-    tables = [_table(PDF_CLASS, [_questions(node) for _, node in sorted(by_phone[phone].items())]) if phone in by_phone else b"NULL " for phone in range(max(by_phone) + 1)]
+    tables = [_positions(by_phone.get(phone)) for phone in range(max(by_phone) + 1)]
     return b"ContextDependency " + _int(WIDTH) + _int(CENTRAL) + b"ToPdf " + _table(CENTRAL, tables) + b"EndContextDependency "
 
 
@@ -45,6 +45,10 @@ def _int(value: int) -> bytes:
 
 def _table(key: int, entries: list[bytes]) -> bytes:
     return b"TE " + _int(key) + b"\xfc" + struct.pack("<I", len(entries)) + b"( " + b"".join(entries) + b") "
+
+
+def _positions(roots: dict[int, Node] | None) -> bytes:
+    return _table(PDF_CLASS, [_questions(node) for _, node in sorted(roots.items())]) if roots else b"NULL "
 
 
 def _questions(node: Node) -> bytes:

@@ -62,16 +62,17 @@ def add(parts: Sequence[TreeStats]) -> TreeStats:
     for part in parts:
         rows = index[first : first + len(part.counts)]
         first += len(part.counts)
-        total.counts[rows] += part.counts
-        total.first[rows] += part.first
-        total.second[rows] += part.second
+        np.add.at(total.counts, rows, part.counts)
+        np.add.at(total.first, rows, part.first)
+        np.add.at(total.second, rows, part.second)
     return total
 
 
 def without_context(stats: TreeStats, phones: Sequence[int]) -> TreeStats:
     """Sums in which the given phones, e.g. silence, have no neighbours."""
     contexts = stats.contexts.copy()
-    contexts[np.ix_(np.isin(contexts[:, 1], list(phones)), [0, 2])] = BOUNDARY
+    alone = np.isin(contexts[:, 1], list(phones))
+    contexts[alone, 0] = contexts[alone, 2] = BOUNDARY
     return add([TreeStats(contexts, stats.counts, stats.first, stats.second)])
 
 

@@ -124,6 +124,7 @@ def _serve(pipe: Connection, log_file: Path) -> None:
             return
         except Exception as error:
             log.LOG.error(traceback.format_exc())
-            known = error if isinstance(error, CgsError) else ToolError(f"alignment failed with {type(error).__name__}: {error}", f"this is a bug; the traceback is in {log_file}")
-            pipe.send((known, None))
+            if not isinstance(error, CgsError):
+                error = ToolError(f"alignment failed with {type(error).__name__}: {error}", f"this is a bug; the traceback is in {log_file}")
+            pipe.send((error, None))
             return

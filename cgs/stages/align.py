@@ -42,7 +42,7 @@ def _make(exp: Experiment, unit: Unit, out: Path) -> None:
 
     options, lang_dir, log_dir = exp.recipe.align, exp.root / "2-lang", exp.log_dir(4)
     lang, checkpoints = load_lang(lang_dir), Checkpoints(out / "checkpoints")
-    report: dict[str, Any] = {"failed": {}, "utterances": {}, "summary": {}}
+    report: dict[str, Any] = {"failed": {}, "failed_utterances": {}, "utterances": {}, "summary": {}}
     aligned: dict[str, list[Alignment]] = {}
     utterances = _utterances(exp, "train")
     with Workers(lang_dir, utterances, exp.n_jobs, log_dir) as workers:
@@ -54,10 +54,11 @@ def _make(exp: Experiment, unit: Unit, out: Path) -> None:
             utterances = _utterances(exp, split)
             aligned[split], failed = align_features(model, lang_dir, utterances, options.beam, options.retry_beam, exp.n_jobs, log_dir)
         check_failed(split, failed, len(utterances), options.max_failed_fraction)
-        report["failed"][split], report["utterances"][split] = failed, len(utterances)
-        report["summary"][split] = summary(aligned[split], model.n_pdfs, lang.silence_phone)
+        report["failed"][split], report["failed_utterances"][split], report["utterances"][split] = len(failed), failed, len(utterances)
+        report["summary"][split] = figures = summary(aligned[split], model.n_pdfs, lang.silence_phone)
         _write_split(exp, unit, out, split, aligned[split], lang)
-        LOG.info("  %s: %d utterances aligned, %d failed, silence %.1f %%", split, len(aligned[split]), len(failed), 100 * report["summary"][split]["silence_fraction"])
+        silence = 100 * figures["silence_fraction"]
+        LOG.info("  %s: %d utterances aligned, %d failed, silence %.1f %%", split, len(aligned[split]), len(failed), silence)
     model.save(out)
     report |= {"n_pdfs": model.n_pdfs, "n_gaussians": model.gmms.n_gaussians, "log_likelihood": state.history, "tree_gain": state.tree_gain}
     write_json(out / "align.json", report)

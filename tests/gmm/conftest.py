@@ -13,6 +13,7 @@ from cgs.lang.lang import Lang, load_lang, make_lang
 
 LEXICON = {"one": [("A", "B", "C")], "two": [("C", "A")], "three": [("B", "D"), ("D", "B")], "four": [("D", "A", "B")]}
 DIM = 4
+Truth = dict[str, list[tuple[str, int, int]]]
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,10 @@ class Planted:
     lang_dir: Path
     lang: Lang
     utterances: list[AlignedUtterance]
-    words: dict[str, list[tuple[str, int, int]]]
+    words: Truth
 
 
-def draw(lang: Lang, n_utterances: int, seed: int = 0, noise: float = 0.5, coarticulation: float = 0.0) -> tuple[list[AlignedUtterance], dict[str, list[tuple[str, int, int]]]]:
+def draw(n_utterances: int, seed: int = 0, noise: float = 0.5, coarticulation: float = 0.0) -> tuple[list[AlignedUtterance], Truth]:
     """Draw utterances of one to four words with silence around them.
 
     Args:
@@ -76,5 +77,5 @@ def lang_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def planted(lang_dir: Path) -> Planted:
     """Sixty utterances."""
     lang = load_lang(lang_dir)
-    utterances, truth = draw(lang, 60)
+    utterances, truth = draw(60)
     return Planted(lang_dir, lang, utterances, truth)
