@@ -49,7 +49,8 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterato
     """
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
-    if CONSOLE.is_terminal:
+    in_a_job = any(isinstance(handler, logging.FileHandler) for handler in LOG.handlers)
+    if CONSOLE.is_terminal and not in_a_job:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=CONSOLE, transient=True) as bar:
             yield from bar.track(items, total=total, description=what)

@@ -10,6 +10,7 @@ condition is a split, or "<split>/<vocabulary>" after the first vocabulary. Entr
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,7 +53,8 @@ def run(exp: Experiment) -> None:
     if _decodes_gmm(exp) and not _gmm_unit(exp).up_to_date():
         models.insert(0, ("", 0))
     names = [f"{name}-seed{seed}" if name else "gmm" for name, seed in models]
-    run_jobs(_evaluate, [(exp, *model) for model in models], names, exp.n_jobs, exp.log_dir(8))
+    for line in run_jobs(_evaluate, [(exp, *model) for model in models], names, exp.n_jobs, exp.log_dir(8)):
+        LOG.info("  %s", line)
 
 
 def _decodes_gmm(exp: Experiment) -> bool:
@@ -102,7 +104,8 @@ def _make_graph(item: tuple[Experiment, str]) -> None:
         make_graph(exp.root / "2-lang", vocabulary, exp.root / "4-align", out)
 
 
-def _evaluate(item: tuple[Experiment, str, int]) -> None:
+def _evaluate(item: tuple[Experiment, str, int]) -> str:
+    """Make the unit of a network, or of the GMM (no name); returns what it came to, for the console."""
     exp, name, seed = item
     unit = _network_unit(exp, name, seed) if name else _gmm_unit(exp)
     with unit.writing() as out:
@@ -110,6 +113,19 @@ def _evaluate(item: tuple[Experiment, str, int]) -> None:
         result = _spot(exp, out, name, seed) if task == "kws" else _recognise(exp, out, name, seed)
         write_json(out / "result.json", {"task": task} | result)
         shutil.rmtree(out / PARTS, ignore_errors=True)
+    return f"{unit.name}: {_summary(result)}"
+
+
+def _summary(result: dict[str, Any]) -> str:
+    """One line: the main measure of every engine and split, and whether the search weights lie at the edge of those tried."""
+    told = []
+    for engine, entries in result["engines"].items():
+        for condition, entry in entries.items():
+            told.append(f"{engine} {condition} " + (f"WER {percent(entry['wer'])} %" if "wer" in entry else f"AUC {percent(entry['auc'])} %"))
+    tuned = result["tuned"]
+    if tuned and tuned["at_edge"]:
+        told.append(f"the best acoustic scale, {tuned['acoustic_scale']:g}, is at the edge of those tried: widen decode.acoustic_scales")
+    return "; ".join(told)
 
 
 def _recognise(exp: Experiment, out: Path, name: str, seed: int) -> dict[str, Any]:
@@ -119,23 +135,24 @@ def _recognise(exp: Experiment, out: Path, name: str, seed: int) -> dict[str, An
     engines = _network_engines(exp, "asr", name, seed) if name else {"gmm": _gmm_engine(exp)}
     first_engine, (features, first_scores) = next(iter(engines.items()))
     vocabularies = _vocabularies(exp, name, seed)
-    facts = _kept(out / PARTS / "tuned.json", lambda: _tune(exp, features, first_scores(), vocabularies[0], bool(name)).to_json())
+    recogniser = functools.lru_cache(maxsize=1)(functools.partial(_recogniser, exp))
+    main = functools.partial(recogniser, vocabularies[0])
+    facts = _kept(out / PARTS / "tuned.json", lambda: _tune(exp, features, first_scores(), main, bool(name)).to_json())
     tuned = Tuned(**facts)
     LOG.info("acoustic scale %g, insertion penalty %g", tuned.acoustic_scale, tuned.insertion_penalty)
-    if tuned.at_edge:
-        LOG.warning("the best acoustic scale, %g, is at the edge of those tried: a better one may lie beyond", tuned.acoustic_scale)
     entries: dict[str, dict[str, Any]] = {engine: {} for engine in engines}
     for vocabulary in vocabularies:
+        weighted = functools.partial(recogniser, vocabulary, tuned.insertion_penalty)
         for split in _test_splits(exp):
+            condition = split if vocabulary == vocabularies[0] else f"{split}/{vocabulary}"
             for engine, (features, scores) in engines.items():
-                main = vocabulary == vocabularies[0]
-                stem = f"{engine}.{split}" if main else f"{engine}.{split}.{vocabulary}"
-                make = _recognition(exp, out, stem, _split(exp, split, *features), scores, vocabulary, tuned)
-                entries[engine][split if main else f"{split}/{vocabulary}"] = _kept(out / PARTS / f"{stem}.json", make)
+                stem = f"{engine}.{condition.replace('/', '.')}"
+                make = _recognition(exp, out, stem, _split(exp, split, *features), scores, weighted, tuned.acoustic_scale)
+                entries[engine][condition] = _kept(out / PARTS / f"{stem}.json", make)
     return {"engines": entries, "tuned": facts | {"engine": first_engine, "split": "dev", "vocabulary": vocabularies[0]}}
 
 
-def _tune(exp: Experiment, features: tuple[str, str], scores: Scores, vocabulary: str, network: bool) -> Tuned:
+def _tune(exp: Experiment, features: tuple[str, str], scores: Scores, recogniser: Callable[[float], Recogniser], network: bool) -> Tuned:
     from cgs.score.evaluation import error_rates
     from cgs.score.tuning import choose_weights
 
@@ -145,8 +162,7 @@ def _tune(exp: Experiment, features: tuple[str, str], scores: Scores, vocabulary
     def rates(scales: Sequence[float], penalties: Sequence[float]) -> dict[tuple[float, float], float]:
         found: dict[tuple[float, float], float] = {}
         for penalty in penalties:
-            recogniser = _recogniser(exp, vocabulary, penalty)
-            found |= {(scale, penalty): rate for scale, rate in error_rates(dev, scores, recogniser, scales).items()}
+            found |= {(scale, penalty): rate for scale, rate in error_rates(dev, scores, recogniser(penalty), scales).items()}
         return found
 
     tuned = choose_weights(options.acoustic_scales if network else options.gmm_acoustic_scales, options.insertion_penalties, rates)
@@ -156,16 +172,15 @@ def _tune(exp: Experiment, features: tuple[str, str], scores: Scores, vocabulary
 
 
 def _recognition(
-    exp: Experiment, out: Path, stem: str, split: Split, scores: Callable[[], Scores], vocabulary: str, tuned: Tuned
+    exp: Experiment, out: Path, stem: str, split: Split, scores: Callable[[], Scores], recogniser: Callable[[], Recogniser], scale: float
 ) -> Callable[[], dict[str, Any]]:
     def make() -> dict[str, Any]:
         from cgs.score.evaluation import feature_rtf, real_time_factors, recognise
         from cgs.score.recognition import score_recognition, write_recognition
 
-        recogniser = _recogniser(exp, vocabulary, tuned.insertion_penalty)
-        recognised, hypotheses, spent = recognise(split, scores(), recogniser, tuned.acoustic_scale)
+        recognised, hypotheses, spent = recognise(split, scores(), recogniser(), scale)
         write_recognition(out, stem, recognised)
-        write_text(out / f"{stem}.ctm", "".join(line for name, found in hypotheses.items() for line in recogniser.ctm(name, found)))
+        write_text(out / f"{stem}.ctm", "".join(line for name, found in hypotheses.items() for line in recogniser().ctm(name, found)))
         entry = score_recognition(recognised, _interval_options(exp))
         LOG.info("%s: WER %s %%, %d of %d utterances without a complete path", stem, percent(entry["wer"]), entry["n_partial"], entry["n_utterances"])
         features = feature_rtf(split, exp.recipe.feats, exp.recipe.data.sample_rate, exp.recipe.data.resample)
@@ -213,6 +228,7 @@ def _network_engines(exp: Experiment, task: str, name: str, seed: int) -> dict[s
     features = read_json(network / "model.json")["features"]
 
     def loaded(engine: Any) -> Callable[[], Scores]:
+        @functools.cache
         def load() -> Scores:
             scores = NetworkScores(engine, network, packed)
             return scores.log_likelihoods if task == "asr" else scores.posteriors

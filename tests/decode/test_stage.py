@@ -249,6 +249,13 @@ def test_a_killed_run_goes_on_and_ends_alike(planted: Experiment, monkeypatch: p
     assert without_times(result(planted, "full/seed1")) == unbroken
 
 
+def test_summary_tells_rates_and_the_edge() -> None:
+    entries = {"float": {"test": {"wer": 0.125}}, "packed": {"test": {"wer": None}}}
+    line = decode._summary({"engines": entries, "tuned": {"at_edge": True, "acoustic_scale": 0.2}})
+    assert line == "float test WER 12.50 %; packed test WER - %; the best acoustic scale, 0.2, is at the edge of those tried: widen decode.acoustic_scales"
+    assert decode._summary({"engines": {"float": {"test": {"auc": 0.9}}}, "tuned": None}) == "float test AUC 90.00 %"
+
+
 def test_missing_features_name_the_utterance(planted: Experiment) -> None:
     from cgs.score.evaluation import read_split
 
