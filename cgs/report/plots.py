@@ -9,13 +9,15 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cgs.base.units import with_prefix
 from cgs.hw.model import COMPONENTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
     from cgs.report.results import Material
 
@@ -24,6 +26,10 @@ INK = "#010203"
 COLOURS = ("#3b82c4", "#d9762b", "#2f9e6e", "#b5579d", "#8a7a3c", "#6a6fc9", "#c94f4f")
 """One a system; told apart by most colour-blind eyes, legible on white and on black."""
 COMPONENT_COLOURS = ("#3b82c4", "#7fb2e0", "#d9762b", "#edb27f", "#8a7a3c", "#b5579d", "#d9a5cb")
+COMPONENT_NAMES = {name: name.replace("_", " ").replace("mac", "MAC") for name in COMPONENTS} | {
+    "registers_control": "registers, control",
+    "index_bias_memory": "index and bias memory",
+}
 WIDTH, HEIGHT = 5.2, 3.4
 """Inches; a phone shows 5.2 inches of 72 points without shrinking the letters below reading size."""
 
@@ -88,7 +94,7 @@ def intervals_plot(material: Material, task: str, measures: Sequence[str]) -> st
                 axis.errorbar(value, place, xerr=error, fmt="o", ms=5, color=colour[row["system"]], mfc=filled, capsize=2)
             labels = [_short(row) for row in rows] if axis is grid[0] else [""] * len(rows)
             axis.set_yticks(range(len(rows)), labels)
-            axis.invert_yaxis()
+            axis.set_ylim(len(rows) - 0.4, -0.6)
             axis.set_xlabel("AUC" if measure == "auc" else f"{measure.upper()}, %")
     return out[0]
 
@@ -111,7 +117,7 @@ def size_plot(material: Material, task: str) -> str:
             grid[0].plot(*place, "o", ms=7, color=colour[row["system"]], mfc=filled, label="" if label in named else label)
             named.add(label)
         grid[0].set_xscale("log")
-        _plain_logarithm(grid[0])
+        _plain_logarithm(grid[0].xaxis)
         grid[0].set_xlabel("file size, kB")
         grid[0].set_ylabel("AUC" if task == "kws" else "WER, %")
         grid[0].margins(0.12)
@@ -119,12 +125,17 @@ def size_plot(material: Material, task: str) -> str:
     return out[0]
 
 
-def _plain_logarithm(axis: Axes) -> None:
+def _plain_logarithm(axis: Axis) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _legend_below(axes: Axes, columns: int) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    cast("Figure", axes.get_figure()).legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=7.5)
 
 
 def roc_plot(material: Material) -> str:
@@ -174,20 +185,20 @@ def power_plot(material: Material) -> str:
     firsts = _first_seeds(material)
     nodes = list(next(iter(firsts.values()))["reference"])
     bars = [(f"{system}, {node}", hardware["reference"][node]) for system, hardware in firsts.items() for node in nodes]
-    with axes("power", 1.6 + 0.3 * len(bars)) as (grid, out):
+    with axes("power", 1.4 + 0.3 * len(bars)) as (grid, out):
         left = [0.0] * len(bars)
         for component, shade in zip(COMPONENTS, COMPONENT_COLOURS, strict=True):
             values = [1e6 * at["components_w"][component] for _, at in bars]
-            grid[0].barh(range(len(bars)), values, left=left, color=shade, label=component.replace("_", " "), height=0.65)
+            grid[0].barh(range(len(bars)), values, left=left, color=shade, label=COMPONENT_NAMES[component], height=0.65)
             left = [a + b for a, b in zip(left, values, strict=True)]
         for place, (_, at) in enumerate(bars):
-            text = f" {with_prefix(at['power_w'], 'W')}{'' if at['real_time'] else ' (too slow)'}"
-            grid[0].text(left[place], place, text, va="center", fontsize=8)
+            text = f"{with_prefix(at['power_w'], 'W')}{'' if at['real_time'] else ' (too slow)'}"
+            grid[0].text(left[place] + 0.015 * max(left), place, text, va="center", fontsize=8)
         grid[0].set_yticks(range(len(bars)), [name for name, _ in bars])
         grid[0].invert_yaxis()
         grid[0].set_xlim(0, 1.35 * max(left))
         grid[0].set_xlabel("power, uW")
-        grid[0].legend(loc="upper center", bbox_to_anchor=(0.4, -0.9 / (0.6 + 0.3 * len(bars)) * 0.5 - 0.08), ncols=3, fontsize=7)
+        _legend_below(grid[0], 3)
     return out[0]
 
 
@@ -204,7 +215,8 @@ def supply_plot(material: Material) -> str:
         grid[0].set_yscale("log")
         grid[0].set_xlabel("supply, V")
         grid[0].set_ylabel("power, uW")
-        grid[0].legend()
+        _plain_logarithm(grid[0].yaxis)
+        _legend_below(grid[0], 2)
     return out[0]
 
 

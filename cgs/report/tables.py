@@ -200,13 +200,17 @@ def keyword_table(material: Material) -> Table:
 
 def hardware_table(material: Material) -> Table:
     """What each packed network would cost as a chip at the reference supply."""
-    rows = []
-    for (system, seed), hardware in material.hardware.items():
+    rows, seen = [], set()
+    for (system, _), hardware in material.hardware.items():
+        if system in seen:
+            continue
+        seen.add(system)
         memory = file_size(sum(part["n_bytes"] for part in hardware["memories"].values()))
         for node, at in hardware["reference"].items():
             power = with_interval(at["power_w"], at["power_interval_w"], lambda watts: with_prefix(watts, "W"))
             clock = with_prefix(at["clock_hz"], "Hz") + ("" if at["real_time"] else f" (only {with_prefix(at['max_clock_hz'], 'Hz')} possible)")
             cost = [power, with_prefix(at["energy_per_frame_j"], "J"), square_millimetres(at["area_m2"])]
-            rows.append([f"{system}, seed {seed}", node, f"{at['supply_v']:g} V", str(hardware["counts"]["macs"]), clock, memory, *cost])
+            rows.append([system, node, f"{at['supply_v']:g} V", str(hardware["counts"]["macs"]), clock, memory, *cost])
     header = ["system", "node", "supply", "MACs a frame", "clock for real time", "memory", "power", "energy a frame", "area"]
-    return Table("As a chip", header, rows, "First analytic model of the network alone, without features or search; see docs/hardware.md for what it rests on.")
+    caption = "First seed of each system. An analytic model of the network alone, without features or search; see docs/hardware.md for what it rests on."
+    return Table("As a chip", header, rows, caption)
