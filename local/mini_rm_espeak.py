@@ -6,9 +6,10 @@ GPL, installed by the `espeakng-loader` wheel and only called here; what it says
 from __future__ import annotations
 
 import _ctypes
+import contextlib
 import ctypes
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from local.mini_rm_voices import Voice
 REMEDY = "install the pinned dependencies again: ./run.sh --setup"
 SYNCHRONOUS = 2
 BUFFER_MS = 20000
+DONT_EXIT = 0x8000
 UTF8 = 1
 RATE, VOLUME, PITCH, RANGE = 1, 2, 3, 4
 SEPARATOR = "_"
@@ -46,10 +48,11 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class Espeak:
-    """The library, loaded anew for each utterance.
+    """The library, loaded for one call at a time.
 
     espeak-ng keeps the state of its wave generator (flutter, noise, echo) from one sentence to the next, so the same sentence
-    sounds different the second time. Unloading and loading it takes 0.6 ms and makes each utterance depend on its own arguments only.
+    sounds different the second time. Unloading and loading it takes 0.6 ms and, with its two random generators seeded, makes each
+    utterance depend on its own arguments only.
 
     Raises: ToolError: the wheel is missing or does not load here.
     """
@@ -65,7 +68,6 @@ class Espeak:
             raise ToolError(f"{self._library_path}: no such library", REMEDY)
         self._pieces: list[np.ndarray] = []
         self._callback = _CALLBACK(self._take)
-        self._library: ctypes.CDLL | None = None
         self.sample_rate = 0
 
     def speak(self, text: str, voice: Voice) -> np.ndarray:
@@ -77,13 +79,15 @@ class Espeak:
         Returns: (n_samples,) float32 in [-1, 1] at `self.sample_rate`.
         Raises: ToolError: espeak-ng has no such voice. DataError: it stays silent.
         """
-        library = self._fresh(f"{voice.accent}+{voice.variant}")
-        for parameter, value in ((RATE, voice.rate_wpm), (VOLUME, LOUDNESS), (PITCH, voice.pitch), (RANGE, voice.pitch_range)):
-            library.espeak_SetParameter(parameter, value, 0)
-        self._pieces.clear()
+        if not (Path(self._data_path) / "voices" / "!v" / voice.variant).is_file():  # espeak-ng itself would ignore the variant
+            raise ToolError(f"espeak-ng has no voice variant {voice.variant!r}", REMEDY)
         raw = text.encode()
-        library.espeak_Synth(raw, len(raw) + 1, 0, 1, 0, UTF8, None, None)
-        library.espeak_Synchronize()
+        self._pieces.clear()
+        with self._loaded(f"{voice.accent}+{voice.variant}") as library:
+            for parameter, value in ((RATE, voice.rate_wpm), (VOLUME, LOUDNESS), (PITCH, voice.pitch), (RANGE, voice.pitch_range)):
+                library.espeak_SetParameter(parameter, value, 0)
+            library.espeak_Synth(raw, len(raw) + 1, 0, 1, 0, UTF8, None, None)
+            library.espeak_Synchronize()
         samples = np.concatenate([np.zeros(0, np.int16), *self._pieces]).astype(np.float32) / 32768
         loud = np.flatnonzero(np.abs(samples) > 0.003)
         if not len(loud):
@@ -92,9 +96,9 @@ class Espeak:
 
     def mnemonics(self, texts: Iterable[str], accent: str) -> list[list[list[str]]]:
         """Phoneme mnemonics as espeak-ng speaks them in context: for each text, for each of its words."""
-        library = self._fresh(accent)
-        library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-        return [self._mnemonics_of(library, text) for text in texts]
+        with self._loaded(accent) as library:
+            library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+            return [self._mnemonics_of(library, text) for text in texts]
 
     @staticmethod
     def _mnemonics_of(library: ctypes.CDLL, text: str) -> list[list[str]]:
@@ -111,19 +115,22 @@ class Espeak:
             self._pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
 
-    def _fresh(self, voice: str) -> ctypes.CDLL:
-        if self._library is not None:
-            self._library.espeak_Terminate()
-            _ctypes.dlclose(self._library._handle)
-        self._library = library = ctypes.CDLL(self._library_path)
-        ctypes.CDLL(None).srand(1)
-        self.sample_rate = library.espeak_Initialize(SYNCHRONOUS, BUFFER_MS, self._data_path.encode(), 0x8000)
-        if self.sample_rate <= 0:
-            raise ToolError(f"espeak-ng does not start with its data in {self._data_path}", REMEDY)
-        library.espeak_SetSynthCallback(self._callback)
-        if library.espeak_SetVoiceByName(voice.encode()):
-            raise ToolError(f"espeak-ng has no voice {voice!r}", REMEDY)
-        return library
+    @contextlib.contextmanager
+    def _loaded(self, voice: str) -> Iterator[ctypes.CDLL]:
+        library = ctypes.CDLL(self._library_path)
+        try:
+            self.sample_rate = library.espeak_Initialize(SYNCHRONOUS, BUFFER_MS, self._data_path.encode(), DONT_EXIT)
+            if self.sample_rate <= 0:
+                raise ToolError(f"espeak-ng does not start with its data in {self._data_path}", REMEDY)
+            library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # it starts from the clock
+            ctypes.CDLL(None).srand(1)  # Klatt voices and breath draw from the C library
+            library.espeak_SetSynthCallback(self._callback)
+            if library.espeak_SetVoiceByName(voice.encode()):
+                raise ToolError(f"espeak-ng has no voice {voice!r}", REMEDY)
+            yield library
+        finally:
+            library.espeak_Terminate()
+            _ctypes.dlclose(library._handle)
 
 
 def espeak_version() -> str:

@@ -38,7 +38,8 @@ RULES: dict[str, str] = {
     "4 send <the ship> to the rendezvous with <ship> <time> | 3 turn to heading <bearing> | 4 let <the ship> drop anchor <near> | "
     "4 tell <the ship> to raise the anchor at <clock> | 2 return <the ship> to the harbor <time> | 2 escort the convoy from <port> to <port> | "
     "2 have <the ship> refuel at <port> <time> | 2 cancel the rendezvous between <ship> and <ship>",
-    "weapons": "4 load a torpedo into tube <small> of <the ship> | 3 fire one torpedo at bearing <bearing> | 2 has <the ship> launched a torpedo at the <class> | "
+    "weapons": "4 load a torpedo into tube <small> of <the ship> | 3 fire one torpedo at bearing <bearing> | "
+    "2 has <the ship> launched a torpedo at the <class> | "
     "2 track the target at bearing <bearing> | 2 a torpedo was seen <quantity> yards <direction> of <the ship> | "
     "hold all <weapon> fire until <clock>",
     "air": "3 launch the helicopter from <the ship> at <clock> | 2 is a helicopter aboard <the ship> | "
@@ -91,7 +92,7 @@ RULES: dict[str, str] = {
     "overlay": "all <classes> | the convoy | the depth in fathoms | the <sea>",
     "weapon": "gun | missile | torpedo",
     "compartment": "engine room | galley | radio room | fuel bunker | bridge | stern",
-    "respond": "call <port> for help | return to <port> | signal the convoy | head for the harbor at <port>",
+    "respond": "call <port> for help | return to <port> | signal <the ship> | head for the harbor at <port>",
     "switch": "on | off",
     "screen": "radar | sonar | chart | weather",
 }

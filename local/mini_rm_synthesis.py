@@ -101,7 +101,7 @@ def make_corpus(root: Path, options: Any, seed: int, n_jobs: int, log_dir: Path)
         check_installed()
     plan = draw_plan(options, seed)
     digest = digest_of({"format": FORMAT, "espeak": espeak_version(), "plan": asdict(plan)})
-    _keep_if_same_plan(root, digest)
+    keep_if_same_plan(root, digest)
     noises = [noise for noise in plan.noises if not noise_path(root, noise[0].name).exists()]
     noise_jobs = [NoiseJob(root, share) for share in _shares(noises, NOISES_A_JOB)]
     run_jobs(_make_noises, noise_jobs, [f"noise-{job.noises[0][0].name}" for job in noise_jobs], n_jobs, log_dir)
@@ -120,14 +120,16 @@ def _shares(items: list[Item], size: int) -> list[list[Item]]:
     return [items[first : first + size] for first in range(0, len(items), size)]
 
 
-def _keep_if_same_plan(root: Path, digest: str) -> None:
-    """Throw away recordings of another plan, and say which plan the coming ones belong to."""
+def keep_if_same_plan(root: Path, digest: str) -> None:
+    """Throw away recordings of another plan and half-written ones, and say which plan the coming ones belong to."""
     path = root / "plan.json"
     (root / "manifest.json").unlink(missing_ok=True)
     if not path.exists() or read_json(path)["digest"] != digest:
         for folder in ("wav", "noise"):
             shutil.rmtree(root / folder, ignore_errors=True)
         write_json(path, {"digest": digest})
+    for unfinished in root.glob("*/.*.tmp"):
+        unfinished.unlink()
 
 
 def _make_noises(job: NoiseJob) -> None:
