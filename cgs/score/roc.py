@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgs.base.errors import ShapeError
-from cgs.score.resampling import Interval, Resampling, draw_resampling
+from cgs.score.resampling import BLOCK, Interval, Resampling, draw_resampling
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,25 @@ def miss_rate_at(present: np.ndarray, confidence: np.ndarray, alarms_per_hour: f
 
 
 def _resampled(present: np.ndarray, confidence: np.ndarray, resampling: Resampling) -> np.ndarray:
-    ranking = _Ranking(present, confidence)
-    if ranking.n_utterances != len(resampling.unit_of):
-        raise ShapeError(f"{ranking.n_utterances} utterances but {len(resampling.unit_of)} speakers", "give one speaker for each utterance")
-    return np.concatenate([ranking.areas(block) for block in resampling.blocks()])
+    """Area in every resampled set: the area is a sum over pairs of units, so pairs are counted once and then weighted."""
+    n_utterances = _Ranking(present, confidence).n_utterances
+    if n_utterances != len(resampling.unit_of):
+        raise ShapeError(f"{n_utterances} utterances but {len(resampling.unit_of)} speakers", "give one speaker for each utterance")
+    unit = np.repeat(resampling.unit_of, np.size(present) // n_utterances)
+    positive, values = np.asarray(present).astype(bool).ravel(), np.asarray(confidence, dtype=np.float64).ravel()
+    counts, n_units = resampling.counts.astype(np.float64), resampling.counts.shape[1]
+    positives, negatives = (np.bincount(unit[kind], minlength=n_units) for kind in (positive, ~positive))
+    by_unit = np.argsort(unit[positive], kind="stable")
+    winners, owners, starts = values[positive][by_unit], *np.unique(unit[positive][by_unit], return_index=True)
+    losers = np.split(values[~positive][np.lexsort((values[~positive], unit[~positive]))], np.cumsum(negatives)[:-1])
+    ordered = np.zeros(len(counts))
+    for first in range(0, n_units if winners.size else 0, BLOCK):
+        group = losers[first : first + BLOCK]
+        twice = [np.searchsorted(sorted_, winners, "left") + np.searchsorted(sorted_, winners, "right") for sorted_ in group]
+        won = np.add.reduceat(np.array(twice), starts, axis=1) / 2
+        ordered += (counts[:, first : first + BLOCK] * (counts[:, owners] @ won.T)).sum(axis=1)
+    pairs = (counts @ positives) * (counts @ negatives)
+    return np.divide(ordered, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
 
 
 class _Ranking:
