@@ -81,7 +81,6 @@ def pack_network(
     frames, start = calibration_frames(examples.training), time.monotonic()
     formats = choose_formats(network, sample_activations(network, frames), bits, options)
     quantise(network, formats, {})
-    held_out = {FLOAT: _score(network, examples)}
     candidates = {ROUNDED: FakeQuantised(network, formats)}
     if options.epochs:
         tuned = FakeQuantised(network, formats)
@@ -90,8 +89,11 @@ def pack_network(
         again = choose_formats(tuned, sample_activations(tuned, frames), bits, options)
         if again != formats:
             candidates[TUNED_NEW_FORMATS] = FakeQuantised(tuned, again)
-    seconds = time.monotonic() - start
-    models = {}
+    return _best(network, candidates, examples, time.monotonic() - start)
+
+
+def _best(network: FeedForward, candidates: dict[str, FakeQuantised], examples: Examples, seconds: float) -> Packing:
+    held_out, models = {FLOAT: _score(network, examples)}, {}
     for name, candidate in candidates.items():
         held_out[name] = _score(candidate.eval(), examples)
         try:

@@ -12,6 +12,16 @@ import numpy as np
 from cgs.base.errors import ShapeError
 from cgs.quant.formats import ACCUMULATOR_BITS, FRACTION_BITS, MAX_SHIFT, FixedPoint
 
+MAX_BLOCK = 1024
+"""Largest side of a block; keeps a reader from making room for a block of which a small matrix uses a corner."""
+
+
+def kept_weights(n_in: int, n_out: int, block: int, kept: np.ndarray) -> int:
+    """Weights inside kept blocks (R, K) of a matrix, padding not counted."""
+    heights = np.minimum(block, n_out - block * np.arange(len(kept), dtype=np.int64))
+    widths = np.clip(n_in - block * kept.astype(np.int64), 0, block)
+    return int(heights @ widths.sum(axis=1))
+
 
 @dataclass(frozen=True, eq=False)
 class PackedLayer:
@@ -67,7 +77,7 @@ class PackedLayer:
     @property
     def n_weights(self) -> int:
         """Weights that exist: kept, and inside the matrix."""
-        return int(self.real_weights().sum()) if self.block else self.n_in * self.n_out
+        return kept_weights(self.n_in, self.n_out, self.block, self.kept) if self.kept is not None else self.n_in * self.n_out
 
     @property
     def n_parameters_dense(self) -> int:
@@ -100,7 +110,7 @@ class PackedLayer:
             return np.ones((self.n_out, self.n_in), dtype=bool)
         place = np.arange(self.block)
         rows = np.arange(self.n_block_rows)[:, None] * self.block + place < self.n_out
-        columns = self.kept[:, :, None] * self.block + place < self.n_in
+        columns = self.kept[:, :, None].astype(np.int64) * self.block + place < self.n_in
         return rows[:, None, :, None] & columns[:, :, None, :]
 
     def aligned_bias(self) -> np.ndarray:
@@ -135,6 +145,8 @@ class PackedLayer:
             return f"{self.output_bits}-bit outputs after a shift by {self.shift} in the last layer"
         if self.kept is not None:
             kept = self.kept
+            if self.block > MAX_BLOCK:
+                return f"blocks of side {self.block}, of {MAX_BLOCK} at most"
             if kept.shape != (self.n_block_rows, self.kept_per_row) or not 1 <= self.kept_per_row <= self.n_block_columns:
                 return f"{self.kept_per_row} blocks of {self.n_block_columns} kept in each block row"
             if kept.min() < 0 or kept.max() >= self.n_block_columns or (np.diff(kept, axis=1) <= 0).any():

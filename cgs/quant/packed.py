@@ -15,7 +15,7 @@ import numpy as np
 from cgs.base.errors import FormatError, ShapeError
 from cgs.base.files import writing
 from cgs.quant.bitpack import pack_bits, packed_bytes, unpack_bits
-from cgs.quant.model import PackedLayer, PackedModel
+from cgs.quant.model import MAX_BLOCK, PackedLayer, PackedModel, kept_weights
 
 __all__ = ["PackedLayer", "PackedModel", "decode", "encode", "read_packed", "write_packed"]
 
@@ -142,7 +142,7 @@ def _read_layer(data: bytes, offset: int, end: int, header: tuple[int, ...], whe
     n_in, n_out, block, n_kept, bits, bias_bits, input_bits, output_bits, flags, reserved, weight_f, bias_f, input_f, output_f, reserved_too = header
     if reserved or reserved_too or flags & ~(INPUT_SIGNED | RELU):
         raise _inconsistent(where, "reserved fields that are not zero")
-    if bool(block) != bool(n_kept) or not n_in or not n_out or n_kept > max(n_in, 1):
+    if bool(block) != bool(n_kept) or not n_in or not n_out or block > MAX_BLOCK or n_kept > n_in:
         raise _inconsistent(where, f"shape {n_out} x {n_in} with {n_kept} blocks of side {block} in a row")
     rows, columns = (-(-n_out // block), -(-n_in // block)) if block else (0, 0)
     rest = memoryview(data)[offset:end]
@@ -166,8 +166,8 @@ def _read_layer(data: bytes, offset: int, end: int, header: tuple[int, ...], whe
     if kept is None:
         weights = take(n_out * n_in, bits, signed=True).reshape(n_out, n_in).astype(np.int8)
     else:
+        stored = take(kept_weights(n_in, n_out, block, kept), bits, signed=True)
         weights = np.zeros((rows, n_kept, block, block), dtype=np.int8)
-        real = PackedLayer(n_in, n_out, block, kept, weights, np.zeros(n_out, dtype=np.int32), **formats).real_weights()
-        weights[real] = take(int(real.sum()), bits, signed=True)
+        weights[PackedLayer(n_in, n_out, block, kept, weights, weights, **formats).real_weights()] = stored
     bias = take(n_out, bias_bits, signed=True).astype(np.int32)
     return PackedLayer(n_in, n_out, block, kept, weights, bias, **formats), end - len(rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import replace
 
@@ -133,6 +134,17 @@ def test_a_wrong_writer_is_refused_though_its_checksum_is_right(made, tmp_path, 
     data[-32:] = hashlib.sha256(data[:-32]).digest()
     text = refused(tmp_path, bytes(data))
     assert any(part in text for part in message.split("|")), text
+
+
+def test_nonsense_with_the_right_checksum_is_refused_or_harmless(made):
+    base, random = encode(made.random_model(1)), np.random.default_rng(0)
+    for _ in range(1500):
+        data = bytearray(base)
+        for place in random.integers(20, 180, 3):
+            data[place] = random.integers(256)
+        data[-32:] = hashlib.sha256(data[:-32]).digest()
+        with contextlib.suppress(FormatError):
+            assert decode(bytes(data), "x").problem() == ""
 
 
 def test_block_columns_must_rise(made, tmp_path):
