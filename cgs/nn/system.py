@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cgs.base.errors import TrainError
+from cgs.base.errors import ConfigError, TrainError
 from cgs.base.log import LOG
 from cgs.base.options import SystemOptions, TrainOptions
 from cgs.nn.data import make_frames
@@ -77,7 +77,10 @@ def train_network(spec: NetworkSpec, examples: Examples, options: TrainOptions, 
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    network = build_network(spec)
+    try:
+        network = build_network(spec)
+    except ConfigError as error:
+        raise ConfigError(f"systems.{meta['system']}: {error.message}", error.remedy) from error
     LOG.info("  %s: %d weights of %d exist", meta["system"], network.n_weights_kept, network.n_weights)
     progress = train(network, examples, options, spec.seed, directory, device)
     context = {"left": options.left_context, "right": options.right_context}

@@ -5,6 +5,7 @@ weight, no mask to multiply with and no gradient of a dropped weight, so nothing
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,12 @@ from torch.nn import functional as F
 from cgs.base.errors import FormatError, ShapeError
 from cgs.sparse.mask import BlockMask
 
+CACHED_FLOATS = 1 << 16
+"""Gathered inputs held at a time on a CPU, 256 KB: they stay in the second-level cache between the gather and the product."""
+
 
 class BlockProduct(torch.autograd.Function):
-    """y = W x over kept blocks, feature-major: one gather and one batched product in each direction.
+    """y = W x over kept blocks, feature-major: gathers and batched products in each direction, a few block rows at a time.
 
     Columns of x are frames, so a block of features is one contiguous piece of memory and a gather copies whole pieces.
     """
@@ -34,33 +38,51 @@ class BlockProduct(torch.autograd.Function):
         Returns: (R * B, T).
         """
         n_rows, n_kept, block, _ = weight.shape
-        n_frames = x.shape[1]
-        gathered = x.reshape(-1, block, n_frames).index_select(0, index.columns).view(n_rows, n_kept * block, n_frames)
-        panels = weight.transpose(1, 2).reshape(n_rows, block, n_kept * block)
-        ctx.save_for_backward(gathered, weight)
+        ctx.save_for_backward(x, weight)
         ctx.index = index
-        return torch.bmm(panels, gathered).view(n_rows * block, n_frames)
+        y = x.new_empty(n_rows, block, x.shape[1])
+        panels = weight.transpose(1, 2).reshape(n_rows, block, n_kept * block)
+        for rows, gathered in _gathers(x.reshape(-1, block, x.shape[1]), index.columns, n_rows):
+            torch.bmm(panels[rows], gathered, out=y[rows])
+        return y.view(n_rows * block, -1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
         """Gradients of the inputs (by block column) and of the kept weights (by block row), and of nothing else."""
-        gathered, weight = ctx.saved_tensors
+        x, weight = ctx.saved_tensors
         index: BlockIndex = ctx.index
         n_rows, n_kept, block, _ = weight.shape
-        n_frames = grad.shape[1]
-        outputs = grad.reshape(n_rows, block, n_frames)
+        outputs = grad.reshape(n_rows, block, grad.shape[1])
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
-            blocks = weight.reshape(-1, block, block).index_select(0, index.blocks_by_column)
-            blocks.index_fill_(0, index.unfilled, 0)
+            blocks = weight.reshape(-1, block, block).index_select(0, index.blocks_by_column).index_fill_(0, index.unfilled, 0)
             panels = blocks.view(index.n_columns, -1, block).transpose(1, 2)
-            arriving = outputs.index_select(0, index.rows_by_column).view(index.n_columns, -1, n_frames)
-            grad_x = torch.bmm(panels, arriving).view(-1, n_frames)
+            grad_x = grad.new_empty(index.n_columns, block, grad.shape[1])
+            for columns, gathered in _gathers(outputs, index.rows_by_column, index.n_columns):
+                torch.bmm(panels[columns], gathered, out=grad_x[columns])
+            grad_x = grad_x.view(x.shape)
         if ctx.needs_input_grad[1]:
-            product = torch.bmm(outputs, gathered.transpose(1, 2))
+            product = weight.new_empty(n_rows, block, n_kept * block)
+            for rows, gathered in _gathers(x.reshape(-1, block, x.shape[1]), index.columns, n_rows):
+                torch.bmm(outputs[rows], gathered.transpose(1, 2), out=product[rows])
             grad_weight = product.view(n_rows, block, n_kept, block).transpose(1, 2).contiguous()
         return grad_x, grad_weight, None
+
+
+def _gathers(blocks: torch.Tensor, places: torch.Tensor, n_groups: int) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Gather blocks (any, B, T) for groups of equal size, as many groups at a time as stay in cache; on a GPU all at once.
+
+    Yields: the groups, and their gathered blocks (groups, m * B, T) in memory that the next step overwrites.
+    """
+    size, (_, block, n_frames) = len(places) // n_groups, blocks.shape
+    step = n_groups if blocks.is_cuda else min(n_groups, max(1, CACHED_FLOATS // max(1, size * block * n_frames)))
+    memory = blocks.new_empty(step * size, block, n_frames)
+    for start in range(0, n_groups, step):
+        end = min(n_groups, start + step)
+        gathered = memory[: (end - start) * size]
+        torch.index_select(blocks, 0, places[start * size : end * size], out=gathered)
+        yield slice(start, end), gathered.view(end - start, size * block, n_frames)
 
 
 class BlockIndex:
