@@ -47,6 +47,15 @@ def test_torchaudio_gives_the_same(kind: Kind, rate: int) -> None:
     np.testing.assert_allclose(theirs, ours, rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gpu_gives_the_same(kind: Kind) -> None:
+    samples = torch.from_numpy(noise(8000, seed=4))
+    on_gpu = compute_torch(kind, samples.cuda(), OPTIONS, 16000)
+    assert on_gpu.is_cuda
+    np.testing.assert_allclose(on_gpu.cpu().numpy(), compute(kind, samples.numpy(), OPTIONS, 16000), rtol=5e-3, atol=5e-3)
+
+
 def test_a_tone_is_loudest_in_its_own_mel_filter() -> None:
     rate, hertz = 16000, 1000.0
     tone = (0.5 * np.sin(2 * np.pi * hertz * np.arange(rate) / rate)).astype(np.float32)
