@@ -15,6 +15,8 @@ from cgs.base.code import ROOT
 
 PLACES = ("--corpus", "--exp")
 """Options whose values are folders of one machine; the report shows DIR instead."""
+STAGES = ("--stage", "--stop-stage")
+"""A report made by its own stage alone still rests on all of them."""
 
 
 def commit(root: Path = ROOT) -> str | None:
@@ -59,12 +61,15 @@ def _version(package: str) -> str | None:
 
 
 def shown_command(command: str) -> str:
-    """A command line with DIR in place of this machine's folders."""
-    words = shlex.split(command)
-    for index, word in enumerate(words):
+    """A command line that makes the whole experiment: DIR for this machine's folders, no choice of stages."""
+    shown: list[str] = []
+    words = iter(shlex.split(command))
+    for word in words:
         option, equals, _ = word.partition("=")
-        if option in PLACES and equals:
-            words[index] = f"{option}=DIR"
-        elif word in PLACES and index + 1 < len(words):
-            words[index + 1] = "DIR"
-    return shlex.join(words)
+        if option in PLACES + STAGES and not equals:
+            next(words, None)
+        if option in PLACES:
+            shown += [f"{option}=DIR"] if equals else [option, "DIR"]
+        elif option not in (*STAGES, "--publish"):
+            shown.append(word)
+    return shlex.join(shown)

@@ -52,11 +52,11 @@ def with_interval(value: float | None, ends: list[float] | None, form: Callable[
 
 def tables(material: Material) -> list[Table]:
     """Every table that has rows."""
-    told = [data_table(material), language_table(material)]
+    told: list[Table] = []
     for task in KINDS:
         told += [systems_table(material, task), seeds_table(material, task), comparison_table(material, task)]
         told += [conditions_table(material, task)]
-    told += [keyword_table(material), hardware_table(material)]
+    told += [keyword_table(material), hardware_table(material), data_table(material), language_table(material)]
     return [table for table in told if table.rows]
 
 
