@@ -25,7 +25,7 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; min-width: 
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap; vertical-align: top; }
-th { font-weight: 600; color: var(--faint); vertical-align: bottom; white-space: normal; min-width: 3.2rem; max-width: 9rem; }
+th { font-weight: 600; color: var(--faint); vertical-align: bottom; white-space: normal; min-width: 4.5rem; max-width: 9rem; }
 th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
 figcaption, .caption { color: var(--faint); font-size: .85rem; max-width: 46rem; margin: .3rem 0; }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 1.5rem 2rem; align-items: start; }

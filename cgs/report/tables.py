@@ -15,7 +15,7 @@ from cgs.report.rows import MAIN
 
 DASH = "-"
 KINDS = {"asr": "recognition", "kws": "keyword spotting"}
-SCORE_HEADER = {"asr": ["WER, %", "SER, %", "sub / ins / del"], "kws": ["AUC", "missed at 1 false alarm an hour, %"]}
+SCORE_HEADER = {"asr": ["WER, %", "SER, %", "sub / ins / del"], "kws": ["AUC", "missed at 1 FA/h, %"]}
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ def systems_table(material: Material, task: str) -> Table:
         form = [name_of(row), number(row["density"], 2), str(row["block"] or DASH), str(row["bits"] or DASH)]
         rows.append([*form, *_scores(row, task), *_costs(row)])
     level = f"{100 * material.results['confidence']:g} %"
-    caption = f"Test set. Brackets: {level} bootstrap intervals. File: bytes on disk, block indices included. Power: {_power_note(material)}."
+    misses = "FA/h: false alarms an hour. " if task == "kws" else ""
+    caption = f"Test set. Brackets: {level} bootstrap intervals. {misses}File: bytes on disk, block indices included. Power: {_power_note(material)}."
     return Table(f"Systems: {KINDS[task]}", header, rows, caption)
 
 
