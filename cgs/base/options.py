@@ -149,7 +149,7 @@ class DecodeOptions(Options):
 
 class HardwareOptions(Options):
     frames_per_s: float = Field(100.0, gt=0, description="real-time rate of the front end, Hz")
-    n_macs: Positive = Field(1, description="shared multiply-accumulate units that work in parallel")
+    n_macs: Positive = Field(8, description="shared multiply-accumulate units that work in parallel")
     nodes: list[Literal["40nm", "65nm"]] = Field(["40nm", "65nm"], min_length=1, description="technologies")
     supply_v: list[float] = Field([0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2], min_length=1, description="supplies of the table, V")
     reference_supply_v: float = Field(0.6, gt=0, description="supply of the rows in results.json, V")
