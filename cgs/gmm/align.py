@@ -61,6 +61,7 @@ def align_with(workers: Workers, model: AcousticGmm, lang_dir: Path, beam: float
     from cgs.lang.lang import load_lang
 
     lang = load_lang(lang_dir)
+    workers.call("use_every", 1)
     failed = [name for result in workers.call("align", model, beam, retry_beam) for name in result.failed]
     found = [item for part in workers.call("alignments") for item in part]
     return [read_alignment(name, alignment, words, model, lang) for name, alignment, words in found], failed

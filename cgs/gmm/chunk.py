@@ -69,11 +69,18 @@ class Chunk:
         self.transition_ids = np.full(len(self.features), UNALIGNED, dtype=np.int32)
         self.pdfs = np.full(len(self.features), UNALIGNED, dtype=np.int32)
         self.graphs: Any = None
-        self.compiled: list[Any] = []
+        self.compiled: dict[int, Any] = {}
         self.tree = b""
+        self.active = range(len(self.ids))
 
     def _rows(self, index: int) -> slice:
         return slice(self.offsets[index], self.offsets[index + 1])
+
+    def use_every(self, stride: int) -> None:
+        """Align and train on every `stride`-th utterance only, until told otherwise; all alignments are forgotten."""
+        self.active = range(0, len(self.ids), stride)
+        self.transition_ids[:] = UNALIGNED
+        self.pdfs[:] = UNALIGNED
 
     def moments(self) -> tuple[float, np.ndarray, np.ndarray]:
         """Frames, sum of values (D,) and sum of squares (D,), float64."""
@@ -86,21 +93,24 @@ class Chunk:
         self.model = model
         if model.tree_bytes != self.tree:
             self.graphs = TrainingGraphs(self.lang, model.tree, model.transition_model)
-            self.compiled = [self.graphs.compile(words, name) for name, words in zip(self.ids, self.words, strict=True)]
-            self.tree = model.tree_bytes
+            self.compiled, self.tree = {}, model.tree_bytes
+            self.compiled_with = model  # the compiler points into it for as long as it lives
         self.graphs.transition_model = model.transition_model
+        for index in self.active:
+            if index not in self.compiled:
+                self.compiled[index] = self.graphs.compile(self.words[index], self.ids[index])
 
     def equal_alignment(self, model: AcousticGmm, seed: int) -> AlignmentResult:
         """Align each utterance along a random path of its graph, its frames shared evenly among the states."""
         import kaldifst
 
         self._use(model)
-        found: list[np.ndarray | None] = []
-        for index, graph in enumerate(self.compiled):
+        found: dict[int, np.ndarray | None] = {}
+        for index in self.active:
             length = int(self.offsets[index + 1] - self.offsets[index])
             drawn = zlib.crc32(f"{seed} {self.ids[index]}".encode()) & 0x7FFFFFFF
-            done, path = kaldifst.equal_align(graph, length=length, rand_seed=drawn, num_retries=10)
-            found.append(np.array(kaldifst.get_linear_symbol_sequence(path)[1], dtype=np.int32) if done else None)
+            done, path = kaldifst.equal_align(self.compiled[index], length=length, rand_seed=drawn, num_retries=10)
+            found[index] = np.array(kaldifst.get_linear_symbol_sequence(path)[1], dtype=np.int32) if done else None
         return self._take(found)
 
     def align(self, model: AcousticGmm, beam: float, retry_beam: float) -> AlignmentResult:
@@ -109,24 +119,24 @@ class Chunk:
 
         self._use(model)
         config = khg.AlignConfig(beam=beam, retry_beam=retry_beam)
-        found: list[np.ndarray | None] = []
-        for index, graph in enumerate(self.compiled):
+        found: dict[int, np.ndarray | None] = {}
+        for index in self.active:
             features = self.features[self._rows(index)]
             decodable = khg.DecodableAmDiagGmmScaled(model.am, model.transition_model, features, ACOUSTIC_SCALE)
-            weighted = self.graphs.weighted(graph)
+            weighted = self.graphs.weighted(self.compiled[index])
             done, *_, alignment, _ = khg.align_utterance_wrapper(config, self.ids[index], ACOUSTIC_SCALE, weighted, decodable, 0, 0, 0, 0.0, 0)
-            found.append(np.array(alignment, dtype=np.int32) if done and len(alignment) == len(features) else None)
+            found[index] = np.array(alignment, dtype=np.int32) if done and len(alignment) == len(features) else None
         return self._take(found)
 
-    def _take(self, found: Sequence[np.ndarray | None]) -> AlignmentResult:
+    def _take(self, found: dict[int, np.ndarray | None]) -> AlignmentResult:
         self.transition_ids[:] = UNALIGNED
-        for index, alignment in enumerate(found):
+        for index, alignment in found.items():
             if alignment is not None:
                 self.transition_ids[self._rows(index)] = alignment
         table = self.model.transitions
         aligned = self.transition_ids[self.transition_ids != UNALIGNED]
         self.pdfs = np.where(self.transition_ids == UNALIGNED, UNALIGNED, table.pdf[self.transition_ids])
-        failed = [name for name, alignment in zip(self.ids, found, strict=True) if alignment is None]
+        failed = [self.ids[index] for index, alignment in found.items() if alignment is None]
         return AlignmentResult(np.bincount(aligned, minlength=len(table.pdf)).astype(np.float64), failed)
 
     def accumulate(self, gmms: DiagonalGmms) -> em.EmSums:

@@ -5,6 +5,7 @@ Owns the schedules and the checkpoints. The arithmetic is in `em` and `tree`, th
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ FIRST_MIN_OCCUPANCY = 3.0
 """Of the first monophone pass, when every pdf is the same Gaussian."""
 SPLITTING = 0.75
 """Share of the passes after which no more Gaussians are added."""
+MONO_FRAMES = 400_000
+"""Monophones need no more: of a longer corpus they see every second, third, ... utterance."""
 TREE_LIMITS = {"min_gain": 200.0, "min_count": 50.0}
 
 
@@ -136,6 +139,8 @@ def train(workers: Workers, lang: Lang, options: AlignOptions, seed: int, checkp
 
 def _train_mono(workers: Workers, lang: Lang, options: AlignOptions, seed: int, state: TrainState, checkpoints: Checkpoints) -> None:
     n_passes, realigned = options.mono_iterations, mono_realignments(options.mono_iterations)
+    n_frames = sum(count for count, *_ in workers.call("moments"))
+    workers.call("use_every", max(1, math.ceil(n_frames / MONO_FRAMES)))
     if state.model is None:
         state.model = flat_start(workers, lang)
         _take_transitions(state, workers.call("equal_alignment", state.model, seed))
@@ -150,6 +155,7 @@ def _train_mono(workers: Workers, lang: Lang, options: AlignOptions, seed: int, 
 
 def _train_tri(workers: Workers, lang: Lang, options: AlignOptions, seed: int, state: TrainState, checkpoints: Checkpoints) -> None:
     n_passes, realigned = options.tri_iterations, tri_realignments(options.tri_iterations)
+    workers.call("use_every", 1)
     if state.iteration == 0:
         counts = _realign(workers, options, state)
         mono = state.fitted

@@ -4,6 +4,7 @@ Chunks are cut alike for any number of processes and their results come back in 
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import traceback
@@ -126,5 +127,6 @@ def _serve(pipe: Connection, log_file: Path) -> None:
             log.LOG.error(traceback.format_exc())
             if not isinstance(error, CgsError):
                 error = ToolError(f"alignment failed with {type(error).__name__}: {error}", f"this is a bug; the traceback is in {log_file}")
-            pipe.send((error, None))
+            with contextlib.suppress(BrokenPipeError):
+                pipe.send((error, None))
             return

@@ -123,3 +123,14 @@ def test_schedules():
     assert mono_realignments(30)[-3:] == [23, 26, 29]
     assert tri_realignments(35) == [10, 20, 30]
     assert [gaussians_at(i, 20, 10, 100) for i in (0, 14, 19)] == [16, 100, 100]
+
+
+def test_part_of_a_long_corpus_trains_monophones_and_all_of_it_triphones(planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(train_module, "MONO_FRAMES", sum(len(u.features) for u in planted.utterances) // 3)
+    seen: list[int] = []
+    real = train_module.em.update
+    monkeypatch.setattr(train_module.em, "update", lambda gmms, sums, limit: (seen.append(sums.n_frames), real(gmms, sums, limit))[1])
+    trained(planted, tmp_path)
+    n_frames = sum(len(u.features) for u in planted.utterances)
+    assert max(seen[:12]) < 0.5 * n_frames
+    assert seen[-1] == n_frames
