@@ -38,18 +38,19 @@ class MaskedDense(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(T, n_in) -> (T, n_out)."""
         for index, (layer, mask) in enumerate(zip(self.layers, self.masks, strict=True)):
-            x = F.linear(torch.relu(x) if index else x, layer.weight if mask is None else layer.weight * mask, layer.bias)  # type: ignore[arg-type]
+            assert isinstance(layer, nn.Linear)
+            x = F.linear(torch.relu(x) if index else x, layer.weight if mask is None else layer.weight * mask, layer.bias)
         return x
 
 
-def candidates(name: str) -> dict[str, nn.Module]:
-    """The three networks of one shape."""
+def candidates(name: str) -> tuple[dict[str, nn.Module], float]:
+    """The three networks of one shape, and the share of weights that the sparse one keeps."""
     n_in, hidden, n_out = NETWORKS[name]
     dense = build_network(NetworkSpec(n_in=n_in, hidden=hidden, n_out=n_out))
     small_output = n_out < 4 * BLOCK
     sparse = build_network(NetworkSpec(n_in=n_in, hidden=hidden, n_out=n_out, method="cgs", density=DENSITY, block=BLOCK, dense_output=small_output))
     base = build_network(dense.spec)
-    return {"dense": dense, "masked dense": MaskedDense(base, sparse), "cgs": sparse}
+    return {"dense": dense, "masked dense": MaskedDense(base, sparse), "cgs": sparse}, sparse.n_weights_kept / sparse.n_weights
 
 
 def train_step(network: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> Callable[[], None]:
@@ -100,10 +101,8 @@ def main() -> None:
     torch.manual_seed(0)
     for name in args.network or NETWORKS:
         n_in, _, n_out = NETWORKS[name]
-        networks = candidates(name)
-        sparse, dense = networks["cgs"], networks["dense"]
-        share = sparse.n_weights_kept / dense.n_weights  # type: ignore[operator]
-        print(f"{name}: block {BLOCK}, {100 * share:.1f} % of {dense.n_weights} weights kept")
+        networks, share = candidates(name)
+        print(f"{name}: block {BLOCK}, {100 * share:.1f} % of the weights kept")
         x, labels = torch.randn(TRAIN_FRAMES, n_in), torch.randint(0, n_out, (TRAIN_FRAMES,))
         compare(f"train, {TRAIN_FRAMES} frames", {key: train_step(network, x, labels) for key, network in networks.items()}, args.rounds)
         for frames in FRAMES:

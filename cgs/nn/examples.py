@@ -22,8 +22,6 @@ ACOUSTIC_CMVN: Final = "speaker"
 KEYWORD_KIND: Final = "mfcc"
 KEYWORD_CMVN: Final = "global"
 """A detector cannot wait for a speaker's statistics, so features are normalised by those of the training split."""
-CLASS_WEIGHT_POWER = 0.5
-"""Classes weigh in the loss by the inverse square root of their frames: keywords are rare in running speech."""
 
 
 def acoustic_examples(root: Path, options: TrainOptions) -> tuple[Examples, np.ndarray]:
@@ -60,8 +58,7 @@ def keyword_examples(root: Path, options: KwsOptions) -> tuple[Examples, list[st
     features = load_features(feats, KEYWORD_KIND, "train", KEYWORD_CMVN)
     held_out = held_out_utterances(read_utt2spk(feats / "utt2spk_train"), options.held_out_fraction)
     classes = [*CLASS_NAMES, *keywords]
-    thinned, weights = (SILENCE_CLASS, OTHER_CLASS), (len(classes), CLASS_WEIGHT_POWER)
-    return make_examples(features, labels, held_out, KEYWORD_KIND, options, thinned, options.frame_stride, weights), classes
+    return make_examples(features, labels, held_out, KEYWORD_KIND, options, (SILENCE_CLASS, OTHER_CLASS), options.frame_stride), classes
 
 
 def examples_for(root: Path, options: TrainOptions) -> Examples:

@@ -57,18 +57,3 @@ def log_prior(labels: Mapping[str, np.ndarray], n_pdfs: int) -> np.ndarray:
         counts += np.bincount(pdfs, minlength=n_pdfs)
     floored = np.maximum(counts, MIN_PRIOR_FRAMES)
     return np.log(floored / floored.sum())
-
-
-def class_weights(labels: np.ndarray, n_classes: int, power: float) -> np.ndarray:
-    """(P,) float32 weights of the classes in the training loss, inverse to their frame counts to some power.
-
-    Args:
-        labels: (n,) classes of the training frames.
-        n_classes: P.
-        power: 0 for equal weights, 1 to give every class the same say; absent classes get the largest weight present.
-    Returns: weights whose mean over the frames is 1, so that the learning rate keeps its meaning.
-    """
-    counts = np.bincount(labels, minlength=n_classes)
-    present = np.maximum(counts, counts[counts > 0].min(initial=1))
-    weights = present.astype(np.float64) ** -power
-    return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)

@@ -13,7 +13,6 @@ from cgs.base.errors import ConfigError, TrainError
 from cgs.base.log import LOG
 from cgs.base.options import SystemOptions, TrainOptions
 from cgs.nn.data import make_frames
-from cgs.nn.labels import class_weights
 from cgs.nn.network import NetworkSpec, build_network, save_network
 from cgs.nn.train import Examples, train
 
@@ -41,7 +40,6 @@ def make_examples(
     options: TrainOptions,
     thinned: tuple[int, ...] = (),
     stride: int = 1,
-    weights: tuple[int, float] | None = None,
 ) -> Examples:
     """Training and held-out frames.
 
@@ -51,7 +49,6 @@ def make_examples(
         kind: "fbank" or "mfcc".
         options: context.
         thinned, stride: see `make_frames`; of the training frames only.
-        weights: (number of classes, power) of `class_weights`, or None.
     Raises: TrainError: nothing left to train on or to hold out.
     """
     sides = ({u: v for u, v in labels.items() if u not in held_out}, {u: v for u, v in labels.items() if u in held_out})
@@ -60,8 +57,7 @@ def make_examples(
     training = make_frames(features, sides[0], options.left_context, options.right_context, thinned, stride)
     aside = make_frames(features, sides[1], options.left_context, options.right_context)
     LOG.info("  %d frames of %d utterances to train on, %d of %d held out", len(training), len(sides[0]), len(aside), len(sides[1]))
-    power = None if weights is None else torch.from_numpy(class_weights(training.labels.numpy(), *weights))
-    return Examples(training, aside, kind, power)
+    return Examples(training, aside, kind)
 
 
 def train_network(spec: NetworkSpec, examples: Examples, options: TrainOptions, meta: dict[str, Any], directory: Path, device: str = "cpu") -> None:

@@ -38,13 +38,11 @@ class Examples:
     Args:
         training, held_out: labelled frames; the held-out ones choose the epoch.
         kind: "fbank" or "mfcc"; says which augmentation makes sense.
-        class_weights: (P,) float32 in the loss, or None for equal ones.
     """
 
     training: FrameSet
     held_out: FrameSet
     kind: str
-    class_weights: torch.Tensor | None = None
 
 
 def train(network: FeedForward, examples: Examples, options: TrainOptions, seed: int, directory: Path, device: str = "cpu") -> Progress:
@@ -62,7 +60,7 @@ def train(network: FeedForward, examples: Examples, options: TrainOptions, seed:
     """
     check_augmentation(examples.kind, options)
     network.to(device)
-    data = Examples(examples.training.to(device), examples.held_out.to(device), examples.kind, _on(examples.class_weights, device))
+    data = Examples(examples.training.to(device), examples.held_out.to(device), examples.kind)
     optimiser = make_optimiser(network, options)
     run = digest_of([network.spec.model_dump(), options.model_dump(), seed, len(data.training), len(data.held_out), device])
     progress, best = load_checkpoint(directory / CHECKPOINT_FILE, run, network, optimiser)
@@ -98,18 +96,17 @@ def epoch_generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
 
 
-def evaluate(network: FeedForward, frames: FrameSet, weights: torch.Tensor | None = None) -> tuple[float, float]:
+def evaluate(network: FeedForward, frames: FrameSet) -> tuple[float, float]:
     """Mean cross-entropy and accuracy over all frames of a set, without dropout."""
     network.eval()
-    loss, correct, scale = 0.0, 0, 0.0
+    loss, correct = 0.0, 0
     with torch.inference_mode():
         for part in torch.arange(len(frames), device=frames.labels.device).split(EVALUATION_FRAMES):
             x, labels = frames.batch(part)
             outputs = network(x)
-            loss += float(F.cross_entropy(outputs, labels, weights, reduction="sum"))
-            scale += float(weights[labels].sum()) if weights is not None else len(labels)
+            loss += float(F.cross_entropy(outputs, labels, reduction="sum"))
             correct += int((outputs.argmax(dim=1) == labels).sum())
-    return loss / scale, correct / len(frames)
+    return loss / len(frames), correct / len(frames)
 
 
 def _one_epoch(
@@ -123,7 +120,7 @@ def _one_epoch(
 ) -> dict[str, torch.Tensor]:
     start, epoch = time.monotonic(), progress.epoch
     loss, accuracy = _learn(network, data, options, seed, optimiser, epoch)
-    held_out_loss, held_out_accuracy = evaluate(network, data.held_out, data.class_weights)
+    held_out_loss, held_out_accuracy = evaluate(network, data.held_out)
     if not math.isfinite(held_out_loss):
         raise TrainError(f"epoch {epoch + 1}: held-out loss is {held_out_loss}", f"lower learning_rate (now {options.learning_rate:g})")
     if held_out_loss < progress.best_loss:
@@ -153,7 +150,7 @@ def _learn(network: FeedForward, data: Examples, options: TrainOptions, seed: in
             group["lr"] = cosine_rate(options, epoch + step / len(parts))
         x, labels = frames.batch(part, features)
         outputs = network(x)
-        loss = F.cross_entropy(outputs, labels, data.class_weights)
+        loss = F.cross_entropy(outputs, labels)
         value = loss.item()
         if not math.isfinite(value):
             remedy = f"lower learning_rate (now {options.learning_rate:g}) or look at the features"
@@ -164,7 +161,3 @@ def _learn(network: FeedForward, data: Examples, options: TrainOptions, seed: in
         total += value * len(part)
         correct += int((outputs.argmax(dim=1) == labels).sum())
     return total / len(chosen), correct / len(chosen)
-
-
-def _on(tensor: torch.Tensor | None, device: str) -> torch.Tensor | None:
-    return None if tensor is None else tensor.to(device)

@@ -130,5 +130,5 @@ def _spread(n_frames: int, at_most: int) -> torch.Tensor:
 
 
 def _score(network: FeedForward, examples: Examples) -> dict[str, float]:
-    loss, accuracy = evaluate(network, examples.held_out, examples.class_weights)
+    loss, accuracy = evaluate(network, examples.held_out)
     return {"loss": loss, "accuracy": accuracy}

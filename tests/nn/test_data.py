@@ -11,7 +11,7 @@ from cgs.base.options import TrainOptions
 from cgs.feats.splice import splice
 from cgs.nn.augment import augmented, check_augmentation
 from cgs.nn.data import NO_LABEL, held_out_utterances, make_frames
-from cgs.nn.labels import class_weights, keyword_classes, keyword_ids, log_prior
+from cgs.nn.labels import keyword_classes, keyword_ids, log_prior
 
 RANDOM = np.random.default_rng(1)
 FEATURES = {name: RANDOM.standard_normal((n_frames, 3)).astype(np.float32) for name, n_frames in (("b", 9), ("a", 1), ("c", 4), ("unaligned", 5))}
@@ -84,13 +84,6 @@ def test_prior_is_the_share_of_frames_with_a_floor():
     assert prior == pytest.approx(np.array([60, 40, 10]) / 110)
     with pytest.raises(DataError, match=r"a: pdf-ids 0 to 3 where the model has 3"):
         log_prior({"a": np.array([0, 3])}, 3)
-
-
-def test_class_weights_have_mean_one_over_the_frames():
-    labels = np.array([0] * 64 + [1] * 16 + [3])
-    weights = class_weights(labels, 4, 0.5)
-    assert weights[labels].mean() == pytest.approx(1) and weights[1] / weights[0] == pytest.approx(2) and weights[2] == weights[3]
-    assert class_weights(labels, 4, 0.0) == pytest.approx(1)
 
 
 def generator():

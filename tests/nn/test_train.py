@@ -24,13 +24,13 @@ DENSE = SystemOptions(task="asr", method="dense", hidden=[32, 32])
 CGS = SystemOptions(task="asr", method="cgs", hidden=[32, 32], density=0.25, block=4, dense_output=True)
 
 
-def examples(options=OPTIONS, weights=None):
+def examples(options=OPTIONS):
     """Eight classes that differ by their mean: a task with a known answer."""
     random = np.random.default_rng(0)
     labels = {f"u{index}": np.repeat(random.integers(0, 8, 12), 6).astype(np.int32) for index in range(12)}
     means = 2 * random.standard_normal((8, 8))
     features = {name: (means[target] + random.standard_normal((72, 8))).astype(np.float32) for name, target in labels.items()}
-    return make_examples(features, labels, {"u3", "u7"}, "fbank", options, thinned=(0,), stride=2, weights=weights)
+    return make_examples(features, labels, {"u3", "u7"}, "fbank", options, thinned=(0,), stride=2)
 
 
 def spec(system=CGS, seed=1):
@@ -54,7 +54,7 @@ def test_a_killed_and_resumed_run_ends_with_the_same_bytes(tmp_path, system, mon
     for place in ("unbroken", "killed"):
         (tmp_path / place).mkdir()
     meta = {"task": "asr", "system": "x", "features": {"cmvn": "speaker"}}
-    train_network(spec(system), examples(weights=(8, 0.5)), OPTIONS, meta, tmp_path / "unbroken")
+    train_network(spec(system), examples(), OPTIONS, meta, tmp_path / "unbroken")
     evaluate, calls = train_module.evaluate, []
 
     def dies_in_third_epoch(*args):
@@ -65,10 +65,10 @@ def test_a_killed_and_resumed_run_ends_with_the_same_bytes(tmp_path, system, mon
 
     monkeypatch.setattr(train_module, "evaluate", dies_in_third_epoch)
     with pytest.raises(KeyboardInterrupt):
-        train_network(spec(system), examples(weights=(8, 0.5)), OPTIONS, meta, tmp_path / "killed")
+        train_network(spec(system), examples(), OPTIONS, meta, tmp_path / "killed")
     assert (tmp_path / "killed" / CHECKPOINT_FILE).exists()
     torch.manual_seed(999)
-    train_network(spec(system), examples(weights=(8, 0.5)), OPTIONS, meta, tmp_path / "killed")
+    train_network(spec(system), examples(), OPTIONS, meta, tmp_path / "killed")
     assert len(calls) == 5
     unbroken, killed = ((tmp_path / place / "model.safetensors").read_bytes() for place in ("unbroken", "killed"))
     assert unbroken == killed
