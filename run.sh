@@ -6,13 +6,13 @@ venv=${CGS_VENV:-$here/.venv}
 
 find_python() {
     local name
-    for name in ${CGS_PYTHON:-} python3.12 python3.11 python3; do
+    for name in ${CGS_PYTHON:-python3.12 python3.11 python3}; do
         if "$name" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
             command -v "$name"
             return
         fi
     done
-    echo "error: no Python 3.11 or 3.12 (install one, or set CGS_PYTHON to its path)" >&2
+    echo "error: ${CGS_PYTHON:+$CGS_PYTHON is }no Python 3.11 or 3.12 (install one, or set CGS_PYTHON to its path)" >&2
     return 7
 }
 

@@ -5,8 +5,11 @@ item, which is also what a cluster scheduler would ask for."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import multiprocessing
 import os
+import signal
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -23,14 +26,21 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
 """A job computes on one thread, so its numbers do not depend on how many jobs run beside it."""
 
 
+PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this job when the run that started it is killed: an orphan must not write beside the next run."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _start(log_file: Path, function: Callable[[Any], Any], item: Any) -> Any:
+    _die_with_parent()
     log.to_file(log_file)
     try:
         return function(item)
-    except CgsError:
-        log.LOG.error(traceback.format_exc())
-        raise
-    except OSError:
+    except (CgsError, OSError):
         log.LOG.error(traceback.format_exc())
         raise
     except Exception as error:

@@ -68,9 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        print(f"error: {error.filename or 'disk'}: no space left (free some space and run the same command again)", file=sys.stderr)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "free some space" if full else "check the path and its permissions"
+        print(f"error: {error.filename or args.exp or 'exp'}: {error.strerror} ({remedy}, and run the same command again)", file=sys.stderr)
         return DiskError.exit_code
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on from here", file=sys.stderr)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,40 @@ def die(_: int) -> None:
 
 def bug(_: int) -> None:
     raise KeyError("oops")
+
+
+def linger(directory: str) -> None:
+    Path(directory, str(os.getpid())).touch()
+    time.sleep(60)
+
+
+ORPHAN = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{root!r}, {tests!r}]
+from test_jobs import linger
+from cgs.base.jobs import run_jobs
+if __name__ == "__main__":
+    run_jobs(linger, [{made!r}] * 2, ["a", "b"], 2, Path({logs!r}))
+"""
+
+
+def test_jobs_die_with_a_killed_run(tmp_path: Path) -> None:
+    """Killed without a chance to tidy up, a run leaves no job that could write beside the next one."""
+    made = tmp_path / "pids"
+    made.mkdir()
+    here = Path(__file__).resolve()
+    script = tmp_path / "run.py"
+    script.write_text(ORPHAN.format(root=str(here.parents[2]), tests=str(here.parent), made=str(made), logs=str(tmp_path)))
+    with subprocess.Popen([sys.executable, str(script)]) as run:
+        while len(list(made.iterdir())) < 2 and run.poll() is None:
+            time.sleep(0.05)
+        run.kill()
+    pids = [path.name for path in made.iterdir()]
+    deadline = time.monotonic() + 10
+    while any(Path("/proc", pid).exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(pids) == 2 and not any(Path("/proc", pid).exists() for pid in pids)
 
 
 def test_results_keep_their_order_and_each_job_has_a_log(tmp_path: Path) -> None:
