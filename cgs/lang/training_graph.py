@@ -32,6 +32,7 @@ class TrainingGraphs:
         self.lang, self.tree, self.transition_model = lang, tree, transition_model
         self._lexicon = lang.lexicon_fst()
         self._options = khg.TrainingGraphCompilerOptions(transition_scale=0.0, self_loop_scale=0.0)
+        self._compiled_with = transition_model  # the compiler points into it, even after `transition_model` is replaced
         self._compiler = khg.TrainingGraphCompiler(transition_model, tree, self._lexicon, lang.disambiguation_phones, self._options)
 
     def compile(self, words: Iterable[str], utterance: str = "") -> kaldifst.StdVectorFst:
