@@ -94,7 +94,6 @@ class Chunk:
         if model.tree_bytes != self.tree:
             self.graphs = TrainingGraphs(self.lang, model.tree, model.transition_model)
             self.compiled, self.tree = {}, model.tree_bytes
-            self.compiled_with = model  # the compiler points into it for as long as it lives
         self.graphs.transition_model = model.transition_model
         for index in self.active:
             if index not in self.compiled:
