@@ -82,6 +82,9 @@ class TrainOptions(Options):
     min_learning_rate: float = Field(1e-5, gt=0, description="the cosine schedule ends here")
     dropout: float = Field(0.1, ge=0, lt=1, description="of hidden outputs during training")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
+    matmul: Literal["float32", "bfloat16"] = Field(
+        "bfloat16", description="products of a training step; bfloat16 rounds their factors, sums in float32, and is used where the processor has it"
+    )
     held_out_fraction: float = Field(0.05, gt=0, lt=0.5, description="training speakers or, where they are few, utterances kept aside to choose the best epoch")
     patience: Positive = Field(5, description="epochs without a better held-out loss before training stops")
     left_context: int = Field(5, ge=0, description="frames before the current one in the input")

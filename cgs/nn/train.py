@@ -6,10 +6,12 @@ one that was not."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +78,17 @@ def train(network: FeedForward, examples: Examples, options: TrainOptions, seed:
     return progress
 
 
+@contextlib.contextmanager
+def matmul_precision(matmul: str) -> Iterator[None]:
+    """Matrix products with bfloat16 factors and float32 sums inside the block: 3 to 4 times faster where the processor multiplies them, else no change."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if matmul == "bfloat16" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def make_optimiser(network: torch.nn.Module, options: TrainOptions) -> torch.optim.AdamW:
     """AdamW whose decay spares biases; one fused kernel, several times faster on a CPU than the loop over tensors."""
     weights = [p for name, p in network.named_parameters() if not name.endswith("bias")]
@@ -119,7 +132,8 @@ def _one_epoch(
     best: dict[str, torch.Tensor],
 ) -> dict[str, torch.Tensor]:
     start, epoch = time.monotonic(), progress.epoch
-    loss, accuracy = _learn(network, data, options, seed, optimiser, epoch)
+    with matmul_precision(options.matmul):
+        loss, accuracy = _learn(network, data, options, seed, optimiser, epoch)
     held_out_loss, held_out_accuracy = evaluate(network, data.held_out)
     if not math.isfinite(held_out_loss):
         raise TrainError(f"epoch {epoch + 1}: held-out loss is {held_out_loss}", f"lower learning_rate (now {options.learning_rate:g})")
