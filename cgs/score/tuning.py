@@ -34,15 +34,20 @@ def choose_weights(
     """Choose the acoustic scale at the first insertion penalty, then the penalty at that scale, by error rate.
 
     Args:
-        scales, penalties: to try, in order; of equal rates the first wins.
+        scales, penalties: to try; of equally good ones the middle one is chosen, farthest from where it would get worse.
         rates: (scales, penalties) -> {(scale, penalty): error rate on dev} for every pair.
     """
     tried: dict[tuple[float, float], float] = {}
     if len(scales) * len(penalties) > 1:
         tried |= rates(scales, penalties[:1])
-    scale = min(scales, key=lambda s: tried.get((s, penalties[0]), 0.0))
+    scale = _middle_of_best(scales, {s: tried.get((s, penalties[0]), 0.0) for s in scales})
     if len(penalties) > 1:
         tried |= rates([scale], penalties[1:])
-    penalty = min(penalties, key=lambda p: tried.get((scale, p), 0.0))
+    penalty = _middle_of_best(penalties, {p: tried.get((scale, p), 0.0) for p in penalties})
     at_edge = len(scales) > 2 and scale in (min(scales), max(scales))
     return Tuned(scale, penalty, at_edge, {f"{s:g} {p:g}": rate for (s, p), rate in tried.items()})
+
+
+def _middle_of_best(values: Sequence[float], rate: dict[float, float]) -> float:
+    best = sorted(value for value in values if rate[value] == min(rate.values()))
+    return best[(len(best) - 1) // 2]
