@@ -21,7 +21,7 @@ LAYOUT_REMEDY = "give the folder waves_yesno with recordings such as 0_1_1_0_1_0
 class Options(base.Options):
     """The split."""
 
-    dev_every: int = Field(10, ge=2, description="each n-th recording whose name begins with 0 is dev; the others train, those that begin with 1 test")
+    dev_every: int = Field(10, ge=2, description="each n-th training recording is dev instead")
 
 
 def check_layout(root: Path, options: Options) -> None:
@@ -29,27 +29,24 @@ def check_layout(root: Path, options: Options) -> None:
     check_root(root, LAYOUT_REMEDY)
     found = recordings(_folder(root))
     problems = [f"{path.name}: the name is not a transcript of 0 and 1" for path in found if not NAME.fullmatch(path.stem)]
-    n_zero = sum(path.stem.startswith("0") for path in found)
-    if n_zero < options.dev_every or n_zero == len(found):
-        problems.append(f"{n_zero} recordings begin with 0 and {len(found) - n_zero} with 1, too few for train, dev and test")
+    if len(found) < 2 * options.dev_every:
+        problems.append(f"{len(found)} recordings, too few for train, dev and test: {2 * options.dev_every} are needed")
     refuse(root, "yesno", problems, LAYOUT_REMEDY)
 
 
 def prepare(root: Path, audio_dir: Path, options: Options, seed: int) -> Corpus:
     """Read transcripts from the names; nothing is drawn at random and nothing is written."""
     splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
-    n_zero = 0
-    for path in recordings(_folder(root)):
+    for number, path in enumerate(recordings(_folder(root))):
         words = tuple(WORDS[digit] for digit in path.stem.split("_"))
-        n_zero += path.stem.startswith("0")
-        split = "test" if path.stem.startswith("1") else "train" if n_zero % options.dev_every else "dev"
+        split = "test" if number % 2 else "train" if (number // 2 + 1) % options.dev_every else "dev"
         splits[split].append(Utterance(f"{SPEAKER}-{path.stem}", SPEAKER, path, words))
     return Corpus(
         splits=splits,
         lexicon=LEXICON,
         lm_text=[utterance.words for utterance in splits["train"]],
         keywords=(),
-        notes={"split": "names that begin with 0 train (each tenth: dev), with 1 test; one speaker throughout"},
+        notes={"split": f"every second recording tests, the others train (each {options.dev_every}th of them: dev); one speaker throughout"},
     )
 
 

@@ -77,6 +77,10 @@ def run_jobs(function: Callable[[Item], Result], items: Sequence[Item], names: S
                     log.LOG.info("  done: %s", names[index])
         except BrokenProcessPool as error:
             raise ToolError(f"a job died without a word, perhaps for want of memory; see {log_dir}", "try a smaller --nj") from error
+        except KeyboardInterrupt:
+            for job in multiprocessing.active_children():
+                job.kill()
+            raise
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
