@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = "base data feats lang gmm sparse nn quant decode score hw report stages cli".split()
+LAYERS = ["base", "data", "feats", "lang", "gmm", "sparse", "nn", "quant", "decode", "score", "hw", "report", "stages", "cli"]
 MODULES = sorted((ROOT / "cgs").glob("*/*.py"))
 
 
