@@ -75,7 +75,8 @@ class ProblemsError(CgsError):
 
     def __init__(self, heading: str, problems: list[str], exit_code: int) -> None:
         self.heading, self.problems, self.exit_code = heading, problems, exit_code
-        super().__init__("\n".join([f"{heading}: {len(problems)} problem(s)", *(f"  - {p}" for p in problems)]))
+        told = [f"{heading}: {len(problems)} problems", *(f"  - {p}" for p in problems)] if len(problems) > 1 else problems
+        super().__init__("\n".join(told))
 
     def __reduce__(self) -> tuple:
         return type(self), (self.heading, self.problems, self.exit_code)

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -33,6 +33,16 @@ def _die_with_parent() -> None:
     """Ask Linux to kill this job when the run that started it is killed: an orphan must not write beside the next run."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C themselves: this process does, and ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(log_file: Path, function: Callable[[Any], Any], item: Any) -> Any:
@@ -67,7 +77,8 @@ def run_jobs(function: Callable[[Item], Result], items: Sequence[Item], names: S
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(max_workers=min(n_jobs, len(items)), mp_context=context, max_tasks_per_child=1)
     with pool:
-        futures = {pool.submit(_start, path, function, item): index for index, (path, item) in enumerate(zip(logs, items, strict=True))}
+        with _without_interrupts():
+            futures = {pool.submit(_start, path, function, item): index for index, (path, item) in enumerate(zip(logs, items, strict=True))}
         results: dict[int, Result] = {}
         try:
             for future in log.progress(as_completed(futures), f"{len(items)} jobs", total=len(items)):

@@ -8,12 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Scale = Annotated[float, Field(gt=0)]
+Volts = Annotated[float, Field(ge=0.3, le=1.5)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Options(BaseModel):
     """A group of options; unknown names are errors, and values never change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Download(Options):
@@ -27,7 +30,7 @@ class Download(Options):
 class RecipeOptions(Options):
     name: str = Field(pattern="^[a-z0-9_]+$", description="name of the recipe, of its folder and of its data script local/<name>.py")
     title: str = Field(description="one line on the corpus, for the report")
-    seed: int = Field(0, ge=0, description="seed of everything that is drawn at random, except a system's own seeds")
+    seed: Seed = Field(0, description="seed of everything that is drawn at random, except a system's own seeds")
 
 
 class CorpusOptions(Options):
@@ -118,7 +121,7 @@ class SystemOptions(Options):
     block: Positive = Field(1, description="side of a block, in weights; 1 for dense")
     dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
     bits: int = Field(6, ge=2, le=8, description="bits of a packed weight")
-    seeds: list[int] = Field([1], min_length=1, description="one network, and one row of the results, for each")
+    seeds: list[Seed] = Field([1], min_length=1, description="one network, and one row of the results, for each")
 
     @model_validator(mode="after")
     def _method_fits(self) -> SystemOptions:
@@ -141,10 +144,10 @@ class PackOptions(Options):
 class DecodeOptions(Options):
     beam: float = Field(13.0, gt=0, description="search beam")
     max_active: Positive = Field(5000, description="active states a frame, at most")
-    acoustic_scales: list[float] = Field(
+    acoustic_scales: list[Scale] = Field(
         [0.05, 0.07, 0.1, 0.14, 0.2], min_length=1, description="network likelihood weights tried on dev; the language-model weight is the reciprocal"
     )
-    gmm_acoustic_scales: list[float] = Field([0.05, 0.07, 0.1], min_length=1, description="the same for the GMM")
+    gmm_acoustic_scales: list[Scale] = Field([0.05, 0.07, 0.1], min_length=1, description="the same for the GMM")
     insertion_penalties: list[float] = Field([0.0], min_length=1, description="costs a word tried on dev")
     max_dev_utterances: int = Field(0, ge=0, description="dev utterances used for that choice; 0 means all")
     gmm: bool = Field(True, description="also decode with the GMM, as a row beside the networks")
@@ -154,8 +157,8 @@ class HardwareOptions(Options):
     frames_per_s: float = Field(100.0, gt=0, description="real-time rate of the front end, Hz")
     n_macs: Positive = Field(8, description="shared multiply-accumulate units that work in parallel")
     nodes: list[Literal["40nm", "65nm"]] = Field(["40nm", "65nm"], min_length=1, description="technologies")
-    supply_v: list[float] = Field([0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2], min_length=1, description="supplies of the table, V")
-    reference_supply_v: float = Field(0.6, gt=0, description="supply of the rows in results.json, V")
+    supply_v: list[Volts] = Field([0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2], min_length=1, description="supplies of the table, V")
+    reference_supply_v: Volts = Field(0.6, description="supply of the rows in results.json, V")
 
 
 class ReportOptions(Options):

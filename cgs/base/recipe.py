@@ -41,14 +41,14 @@ def load_recipe(name: str, variant: str = "", changes: list[str] | None = None) 
     """
     path = Path(name) if name.endswith(".toml") else RECIPES / name / "recipe.toml"
     if not path.is_file():
-        raise ConfigError(f"no recipe {name!r}", _did_you_mean(name, recipe_names()) or f"recipes: {', '.join(recipe_names())}")
+        raise ConfigError(f"no recipe {name!r}", did_you_mean(name, recipe_names()) or f"recipes: {', '.join(recipe_names())}")
     tree = _read_toml(path)
     origin = {key: _shown(path) for key in _keys(tree)}
     if variant:
         variant_path = path.parent / "variants" / f"{variant}.toml"
         if not variant_path.is_file():
             names = sorted(p.stem for p in variant_path.parent.glob("*.toml"))
-            raise ConfigError(f"recipe {name!r} has no variant {variant!r}", _did_you_mean(variant, names) or f"variants: {', '.join(names) or 'none'}")
+            raise ConfigError(f"recipe {name!r} has no variant {variant!r}", did_you_mean(variant, names) or f"variants: {', '.join(names) or 'none'}")
         difference = _read_toml(variant_path)
         origin |= {key: _shown(variant_path) for key in _keys(difference)}
         tree = _merged(tree, difference)
@@ -171,10 +171,21 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
-def _did_you_mean(name: str, names: list[str]) -> str:
+def did_you_mean(name: str, names: list[str]) -> str:
+    """The nearest of some names as a question, or "" where none is near."""
     near = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {near[0]!r}?" if near else ""
 
 
 def _type_name(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind).replace("typing.", "")
+    """An annotation as a person would write it in TOML: "int", "list of float", "dense | cgs"."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return _type_name(inner[0])
+    if origin is typing.Literal:
+        return " | ".join(map(str, inner))
+    if origin in (list, tuple):
+        return f"list of {_type_name(inner[0])}"
+    if origin is not None:
+        return " | ".join(_type_name(part) for part in inner if part is not type(None))
+    return kind.__name__ if isinstance(kind, type) else str(kind)

@@ -1,7 +1,7 @@
 """A unit: one directory of an experiment, made as a whole and stamped when it is done.
 
 The stamp, written last, holds the digest of the unit's options, of its inputs' stamps and of its code, and the size
-of every file. A unit is done when its stamp says so, never because a file exists."""
+and the digest of every file. A unit is done when its stamp says so, never because a file exists."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from cgs.base.code import code_digest
-from cgs.base.errors import CgsError
-from cgs.base.files import digest_of, disk_errors, read_json, write_json
+from cgs.base.errors import DataError, FormatError
+from cgs.base.files import digest_of, disk_errors, file_digest, read_json, write_json
 from cgs.base.log import LOG
 from cgs.base.units import duration
 
@@ -70,10 +70,11 @@ class Unit:
 
     def why_stale(self) -> str:
         """Why the unit has to be made, or "" where it is up to date."""
-        stamp_path = self.path / STAMP
-        if not stamp_path.exists():
+        if not (self.path / STAMP).exists():
             return "not made yet"
-        stamp, plan = read_json(stamp_path), self.plan()
+        stamp, plan = read_stamp(self.path), self.plan()
+        if not stamp:
+            return f"{STAMP} is damaged"
         changed = _changed("option", stamp["options"], plan["options"]) + _changed("input", stamp["inputs"], plan["inputs"], values=False)
         if stamp["code"] != plan["code"] and not self.trust_code:
             changed.append("code changed")
@@ -95,22 +96,26 @@ class Unit:
 
         A directory left by a killed run is handed out again if it was begun with the same options, inputs and code,
         so that a long job can go on from its own checkpoints; otherwise it starts empty.
-        Raises: DiskError: no space; the earlier unit stays as it was. CgsError: an input has not been made.
+        Raises: DiskError: no space; the earlier unit stays as it was. DataError: an input has not been made. FormatError: it was altered.
         """
         plan, start = self.plan(), time.monotonic()
         missing = [name for name, digest in plan["inputs"].items() if not digest]
         if missing:
-            raise CgsError(f"{self.name}: needs {', '.join(missing)}, not made yet", "run the earlier stages first")
+            raise DataError(f"{self.name}: needs {', '.join(missing)}, not made yet", f"run from --stage {_stage_of(missing[0])}")
+        for name in self.inputs:
+            _check_files(self.root, name)
         aside = self.aside
         with disk_errors(self.path):
-            if not (aside / PLAN).exists() or read_json(aside / PLAN)["digest"] != plan["digest"]:
+            if _begun_with(aside) != plan["digest"]:
                 shutil.rmtree(aside, ignore_errors=True)
                 aside.mkdir(parents=True)
                 write_json(aside / PLAN, plan)
             yield aside
             (aside / PLAN).unlink()
-            files = {str(path.relative_to(aside)): path.stat().st_size for path in sorted(aside.rglob("*")) if path.is_file()}
-            write_json(aside / STAMP, plan | {"files": files, "seconds": time.monotonic() - start})
+            made = {str(path.relative_to(aside)): path for path in sorted(aside.rglob("*")) if path.is_file()}
+            files = {name: path.stat().st_size for name, path in made.items()}
+            digests = {name: file_digest(path) for name, path in made.items()}
+            write_json(aside / STAMP, plan | {"files": files, "sha256": digests, "seconds": time.monotonic() - start})
             old = aside.with_name(f"{aside.name}.old")
             shutil.rmtree(old, ignore_errors=True)
             if self.path.exists():
@@ -125,9 +130,36 @@ def seconds_of(path: Path) -> float:
     return float(read_json(path / STAMP)["seconds"])
 
 
+def read_stamp(path: Path) -> dict[str, Any]:
+    """The stamp of a finished unit; empty where it is missing or damaged."""
+    try:
+        stamp = read_json(path / STAMP)
+    except DataError:
+        return {}
+    return stamp if isinstance(stamp, dict) and stamp.keys() >= {"digest", "options", "inputs", "code", "files"} else {}
+
+
+def _check_files(root: Path, name: str) -> None:
+    """Check every file of a finished unit against its stamp. Raises: FormatError: one is missing or altered."""
+    for file, digest in read_stamp(root / name).get("sha256", {}).items():
+        path = root / name / file
+        if not path.is_file() or file_digest(path) != digest:
+            raise FormatError(f"{path}: missing or altered since it was made", f"remove {root / name} and run from --stage {_stage_of(name)}")
+
+
+def _stage_of(name: str) -> str:
+    return name.partition("-")[0]
+
+
+def _begun_with(aside: Path) -> str:
+    try:
+        return str(read_json(aside / PLAN)["digest"])
+    except (DataError, KeyError, TypeError):
+        return ""
+
+
 def _stamp_digest(path: Path) -> str:
-    stamp = path / STAMP
-    return read_json(stamp)["digest"] if stamp.exists() else ""
+    return str(read_stamp(path).get("digest", ""))
 
 
 def _jsonable(value: Any) -> Any:

@@ -22,11 +22,12 @@ IMPORTS = ("torch", "torchaudio", "soundfile", "kaldi_native_fbank", "kaldi_hmm_
 
 def doctor(recipe: str, corpus: Path | None) -> int:
     """Print the state of this machine. Returns: 0 where a recipe can run, else the code of what is missing."""
-    problems = _python() + _packages() + _imports() + _machine() + _corpus(recipe, corpus)
+    problems = _python() + _packages() + _imports() + _machine()
+    corpus_code = _corpus(recipe, corpus)
     for problem in problems:
         print(f"problem: {problem}")
-    print("ready" if not problems else f"{len(problems)} problem(s)")
-    return ToolError.exit_code if problems else 0
+    print("ready" if not problems and not corpus_code else "not ready")
+    return ToolError.exit_code if problems else corpus_code
 
 
 def _python() -> list[str]:
@@ -80,18 +81,21 @@ def _machine() -> list[str]:
     return problems + ([f"only {memory / 1e9:.1f} GB of memory: 4 GB are needed"] if memory < NEEDED_MEMORY_BYTES * 0.95 else [])
 
 
-def _corpus(name: str, corpus: Path | None) -> list[str]:
+def _corpus(name: str, corpus: Path | None) -> int:
+    """Check a corpus's layout and print what is found; returns the exit code."""
     if corpus is None:
         print("corpus      not checked: give --recipe and --corpus")
-        return []
+        return 0
     try:
         from cgs.base.recipe import load_recipe, local_module, local_options
 
         recipe = load_recipe(name)
         local_module(recipe).check_layout(corpus, local_options(recipe))
     except ModuleNotFoundError as error:
-        return [f"corpus not checked, {error.name} is missing: ./run.sh --setup"]
+        print(f"corpus      not checked, {error.name} is missing: ./run.sh --setup")
+        return ToolError.exit_code
     except CgsError as error:
-        return [str(error)]
+        print(f"problem: {error}")
+        return error.exit_code
     print(f"corpus      {corpus}: layout of {name} found")
-    return []
+    return 0

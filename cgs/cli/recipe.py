@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import errno
 import fcntl
 import importlib
 import os
+import re
 import shlex
 import signal
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from cgs.base.errors import CgsError, ConfigError, DiskError
 from cgs.stages import STAGES
@@ -28,14 +32,24 @@ LAST = len(STAGES) - 1
 EPILOG = f"""stages: {', '.join(f'{n} {name}' for n, name in enumerate(STAGES))}
 
 A stage is done by its stamp (options, inputs, code): a second run skips what is up to date and says why it makes the rest;
-a killed run goes on where it was. Every option of a recipe: ./run.sh --list-options. Exit codes: 0 done, 2 option or recipe,
+a killed run goes on where it was. Every option of a recipe: ./run.sh --list-options. Exit codes: 0 done, 1 a bug of ours, 2 option or recipe,
 3 corpus, 4 data, 5 shape, 6 file format, 7 missing tool, 8 disk, 9 training, 130 interrupted."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An option parser whose errors are one line, with the nearest option where there is one."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = re.fullmatch(r"unrecognized arguments: (\S+).*", message)
+        near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []
+        print(f"error: {message} ({f'did you mean {near[0]}?' if near else 'see ./run.sh --help'})", file=sys.stderr)
+        sys.exit(ConfigError.exit_code)
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of run.sh."""
     told = "Run a recipe: from a corpus to a report."
-    p = argparse.ArgumentParser(prog="./run.sh", description=told, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(prog="./run.sh", description=told, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     p.add_argument("--recipe", default="mini_rm", metavar="NAME",
                    help="folder under recipes/, or path of a recipe.toml (default: mini_rm, the built-in corpus)")
     p.add_argument("--variant", default="", metavar="NAME", help="recipes/<recipe>/variants/NAME.toml: differences from the recipe")
@@ -52,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--dry-run", action="store_true", help="say what would be made and why, and make nothing")
     p.add_argument("--setup", action="store_true", help="install what is needed into .venv, and stop")
     p.add_argument("--list", action="store_true", help="list recipes and variants")
-    p.add_argument("--list-options", action="store_true", help="list every option of a recipe: name, type, default, meaning")
+    p.add_argument("--list-options", action="store_true", help="list every option: name, type, default, meaning; with --recipe also the corpus's own")
     p.add_argument("--doctor", action="store_true", help="print versions, what is missing and how to get it, disk and memory, and the corpus's layout")
     return p
 
@@ -72,9 +86,19 @@ def main(arguments: list[str] | None = None) -> int:
         remedy = "free some space" if full else "check the path and its permissions"
         print(f"error: {error.filename or args.exp or 'exp'}: {error.strerror} ({remedy}, and run the same command again)", file=sys.stderr)
         return DiskError.exit_code
+    except Exception as error:
+        path = _traceback_file(args)
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+        print(f"error: {type(error).__name__}: {error} (this is a bug: please report it with {path})", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on from here", file=sys.stderr)
         return 130
+
+
+def _traceback_file(args: argparse.Namespace) -> Path:
+    root = args.exp or Path("exp")
+    return (root if root.is_dir() else Path(tempfile.gettempdir())) / "traceback.txt"
 
 
 def _dispatch(args: argparse.Namespace, command: str) -> int:
@@ -83,13 +107,15 @@ def _dispatch(args: argparse.Namespace, command: str) -> int:
     if args.list:
         return _list_recipes()
     if args.list_options:
-        return _list_options()
+        return _list_options(args.recipe)
     if args.doctor:
         from cgs.cli.doctor import doctor
 
         return doctor(args.recipe, args.corpus)
     if args.stage > args.stop_stage:
         raise ConfigError(f"--stage {args.stage} is after --stop-stage {args.stop_stage}", "swap them")
+    if args.publish and args.stop_stage < LAST:
+        raise ConfigError(f"--publish with --stop-stage {args.stop_stage}", f"there is something to publish after stage {LAST} only")
     if args.nj < 1:
         raise ConfigError(f"--nj {args.nj}: not a number of processes", "give at least 1")
     return _run(args, command)
@@ -102,10 +128,19 @@ def experiment(args: argparse.Namespace, command: str) -> Experiment:
 
     recipe = load_recipe(args.recipe, args.variant, args.set)
     if args.corpus is not None and not args.corpus.is_dir():
-        raise ConfigError(f"--corpus {args.corpus}: no such directory", "give the root of the raw corpus")
+        raise ConfigError(f"--corpus {args.corpus}: {'not a' if args.corpus.exists() else 'no such'} directory", "give the root of the raw corpus")
+    if args.device == "cuda":
+        _check_gpu()
     root = args.exp or Path("exp") / (f"{recipe.recipe.name}-{args.variant}" if args.variant else recipe.recipe.name)
     corpus = args.corpus.resolve() if args.corpus else None
     return Experiment(root.resolve(), recipe, corpus, args.nj, args.device, args.trust_code, command)
+
+
+def _check_gpu() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ConfigError("--device cuda: no GPU that torch can use", "leave it out, or check the driver with nvidia-smi")
 
 
 def _run(args: argparse.Namespace, command: str) -> int:
@@ -116,6 +151,7 @@ def _run(args: argparse.Namespace, command: str) -> int:
     log.to_console()
     if args.dry_run:
         return _dry_run(exp, args.stage, args.stop_stage)
+    _warn_of_stale(exp, args.stage)
     start = time.monotonic()
     with _alone(exp.root):
         for number in range(args.stage, args.stop_stage + 1):
@@ -126,6 +162,17 @@ def _run(args: argparse.Namespace, command: str) -> int:
             importlib.import_module("cgs.stages.report").publish(exp)
     log.LOG.info("done in %s: %s", duration(time.monotonic() - start), exp.root)
     return 0
+
+
+def _warn_of_stale(exp: Experiment, first: int) -> None:
+    """Say what of the stages before the first one no longer fits the recipe: it is used as it is."""
+    from cgs.base.log import LOG
+
+    for number in range(first):
+        for unit in importlib.import_module(f"cgs.stages.{STAGES[number]}").units(exp):
+            why = unit.why_stale() if unit.path.exists() else ""
+            if why:
+                LOG.warning("warning: %s is out of date (%s) and is used as it is; run from --stage %d to renew it", unit.name, why, number)
 
 
 def _dry_run(exp: Experiment, first: int, last: int) -> int:
@@ -167,11 +214,13 @@ def _list_recipes() -> int:
     return 0
 
 
-def _list_options() -> int:
-    from cgs.base.recipe import list_options
+def _list_options(name: str) -> int:
+    from cgs.base.recipe import list_options, load_recipe, local_module
 
-    for key, kind, default, meaning in list_options():
-        print(f"{key:<32} {kind:<12} {default:<22} {meaning}")
+    local = local_module(load_recipe(name)).Options
+    for key, kind, default, meaning in [*list_options(), *list_options(local, "local.")]:
+        if key != "local":
+            print(f"{key:<32} {kind:<14} {default:<22} {meaning}")
     return 0
 
 

@@ -28,7 +28,7 @@ def test_all_errors_at_once_with_origin_and_remedy() -> None:
     with pytest.raises(ProblemsError) as caught:
         load_recipe("fsdd", changes=changes)
     told = str(caught.value)
-    assert caught.value.exit_code == 2 and "4 problem(s)" in told
+    assert caught.value.exit_code == 2 and "4 problems" in told
     assert "--set nn.epochz=3: nn.epochz: unknown option (did you mean nn.epochs?)" in told
     assert "decode.beam = -1: Input should be greater than 0" in told
     assert "dense system has density 1" in told

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cgs.base.errors import CgsError, DiskError
+from cgs.base.errors import DataError, DiskError, FormatError
 from cgs.base.files import read_json, write_text, writing
-from cgs.base.unit import STAMP, Unit
+from cgs.base.unit import PLAN, STAMP, Unit
 
 
 def unit(root: Path, name: str = "a", inputs: tuple[str, ...] = (), **options: object) -> Unit:
@@ -53,8 +53,28 @@ def test_missing_and_altered_files_are_noticed(tmp_path: Path) -> None:
 
 
 def test_input_not_made_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(CgsError, match=r"c: needs a, not made yet \(run the earlier stages first\)"):
-        make(unit(tmp_path, "c", inputs=("a",)))
+    with pytest.raises(DataError, match=r"5-b: needs 3-a, not made yet \(run from --stage 3\)"):
+        make(unit(tmp_path, "5-b", inputs=("3-a",)))
+
+
+def test_altered_input_is_an_error_even_where_its_size_is_the_same(tmp_path: Path) -> None:
+    make(unit(tmp_path, "3-a"), "good")
+    (tmp_path / "3-a" / "f.txt").write_text("evil")
+    with pytest.raises(FormatError, match=r"3-a/f\.txt: missing or altered since it was made \(remove .*3-a and run from --stage 3\)"):
+        make(unit(tmp_path, "5-b", inputs=("3-a",)))
+    assert not (tmp_path / "5-b").exists()
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "[]", '{"digest": '])
+def test_damaged_stamp_and_plan_are_made_again(tmp_path: Path, damage: str) -> None:
+    u = unit(tmp_path)
+    make(u)
+    (u.path / STAMP).write_text(damage)
+    assert u.why_stale() == "stamp.json is damaged"
+    u.aside.mkdir()
+    (u.aside / PLAN).write_text(damage)
+    make(u)
+    assert u.up_to_date()
 
 
 def test_failure_leaves_the_earlier_unit(tmp_path: Path) -> None:

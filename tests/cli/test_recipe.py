@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cgs.cli.recipe import main
+from cgs.data.audio import write_wav
+
+NOISE = np.random.default_rng(0).normal(0, 0.1, 8000)
 
 
 @pytest.mark.parametrize(
@@ -28,12 +32,24 @@ def test_bad_options(arguments: list[str], code: int, told: str, capsys: pytest.
 def test_unknown_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["--no-such-option"])
-    assert "unrecognized arguments: --no-such-option" in capsys.readouterr().err
+    assert capsys.readouterr().err == "error: unrecognized arguments: --no-such-option (did you mean --list-options?)\n"
+
+
+def test_stale_earlier_stage_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A change whose stage is out of the range must not be passed over in silence."""
+    corpus = tmp_path / "corpus"
+    for number in range(20):
+        write_wav(corpus / f"{'_'.join(f'{number:05b}')}.wav", NOISE, 8000)
+    words = ["--recipe", "yesno", "--corpus", str(corpus), "--exp", str(tmp_path / "exp"), "--set", "local.dev_every=2", "--nj", "1"]
+    assert main([*words, "--stop-stage", "2"]) == 0, capsys.readouterr().err
+    capsys.readouterr()
+    assert main([*words, "--set", "data.sample_rate=16000", "--stage", "2", "--stop-stage", "2"]) == 0
+    assert "warning: 1-data is out of date (option data.sample_rate 8000 -> 16000)" in capsys.readouterr().out
 
 
 def test_later_stage_without_earlier_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--recipe", "yesno", "--exp", str(tmp_path), "--stage", "3", "--stop-stage", "3"]) == 1
-    assert "needs 1-data, not made yet (run the earlier stages first)" in capsys.readouterr().err
+    assert main(["--recipe", "yesno", "--exp", str(tmp_path), "--stage", "3", "--stop-stage", "3"]) == 4
+    assert "needs 1-data, not made yet (run from --stage 1)" in capsys.readouterr().err
 
 
 def test_unwritable_place(capsys: pytest.CaptureFixture[str]) -> None:

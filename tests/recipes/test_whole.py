@@ -1,0 +1,170 @@
+"""Whole recipes on a corpus made in seconds: stages 0 to 10, kill and resume in each, the same numbers from the same seed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgs.base.errors import DiskError
+from cgs.base.experiment import STAGE_DIRS
+from cgs.base.unit import STAMP
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = {
+    "local.train_utterances": 120, "local.dev_utterances": 10, "local.test_utterances": 30,
+    "local.train_snr_db": [25.0, 30.0], "local.dev_snr_db": [25.0, 30.0], "local.test_snr_db": [25.0, 30.0], "local.reverberant_fraction": 0.0,
+    "local.train_noises": 3, "local.dev_noises": 2, "local.test_noises": 2,
+    "local.train_speakers": 6, "local.dev_speakers": 2, "local.test_speakers": 4, "local.lm_sentences": 200,
+    "align.mono_iterations": 12, "align.mono_gaussians": 150, "align.tri_iterations": 6, "align.n_leaves": 140, "align.tri_gaussians": 300,
+    "align.max_failed_fraction": 0.3,
+    "nn.epochs": 12, "nn.minibatch": 128, "nn.learning_rate": 2e-3, "nn.dropout": 0.0, "kws.epochs": 5, "kws.minibatch": 128, "kws.dropout": 0.0,
+    "pack.epochs": 1, "decode.beam": 9.0, "decode.acoustic_scales": [0.1, 0.2], "decode.insertion_penalties": [0.0],
+    "report.bootstrap": 100, "hardware.supply_v": [0.6, 0.9],
+    "systems.dense.hidden": [128, 128], "systems.cgs.hidden": [128, 128], "systems.cgs.block": 16,
+    "systems.kws_dense.hidden": [96], "systems.kws_cgs.hidden": [96], "systems.kws_cgs.block": 16,
+}
+NOT_RESULTS = ("seconds", "rtf", "command", "commit", "machine", "made", "n_jobs")
+"""What may differ between two runs of the same thing: times, and how they were asked for."""
+
+
+def command(exp: Path, *more: str) -> list[str]:
+    changes = [word for key, value in TINY.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    return [sys.executable, "-m", "cgs.cli.recipe", "--recipe", "mini_rm", "--exp", str(exp), "--nj", "2", *changes, *more]
+
+
+def run(exp: Path, *more: str) -> str:
+    done = subprocess.run(command(exp, *more), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_times(part) for key, part in value.items() if not any(word in key for word in NOT_RESULTS)}
+    return [without_times(part) for part in value] if isinstance(value, list) else value
+
+
+def content(path: Path) -> Any:
+    """What a file holds that must not depend on when or how often it was made."""
+    if path.suffix == ".json":
+        return without_times(json.loads(path.read_text()))
+    if path.suffix == ".jsonl":
+        return [without_times(json.loads(line)) for line in path.read_text().splitlines()]
+    return path.read_bytes()
+
+
+def results(exp: Path, stage_dir: str) -> dict[str, Any]:
+    """Every file of a stage but the stamps' and the pages' own times."""
+    files = sorted(p for p in (exp / stage_dir).rglob("*") if p.is_file() and p.name != STAMP and p.suffix not in (".html", ".md"))
+    return {str(p.relative_to(exp)): content(p) for p in files}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    exp = tmp_path_factory.mktemp("tiny") / "exp"
+    run(exp)
+    yield exp
+    shutil.rmtree(exp)
+
+
+def test_results_follow_the_schema(whole: Path) -> None:
+    told = json.loads((whole / "10-report" / "results.json").read_text())
+    assert told.keys() >= {"recipe", "commit", "config_digest", "data_digest", "machine", "rows"}
+    assert {(row["system"], row["bits"]) for row in told["rows"]} >= {("dense", 32), ("dense", 6), ("cgs", 32), ("cgs", 6), ("kws_dense", 5), ("kws_cgs", 5)}
+    keys = {
+        "system", "task", "method", "density", "block", "bits", "seed", "n_weights_kept", "weights_bytes", "file_bytes", "reduction_vs_float32",
+        "reduction_vs_float64", "wer", "wer_ci", "ser", "ser_ci", "auc", "auc_ci", "rtf", "train_seconds", "hardware",
+    }
+    for row in told["rows"]:
+        assert row.keys() >= keys, row["system"]
+    packed = [row for row in told["rows"] if row["bits"] in (5, 6) and row["method"] != "gmm"]
+    for row in packed:
+        assert row["hardware"].keys() == {"40nm", "65nm"}
+        assert row["hardware"]["40nm"].keys() >= {"supply_v", "clock_hz", "power_w", "power_interval_w", "energy_per_frame_j", "area_m2"}
+
+
+def test_networks_learn_and_packing_keeps_what_they_learnt(whole: Path) -> None:
+    """Clean, few voices, 120 sentences: every model recognises most words, and fixed point costs little."""
+    rows = json.loads((whole / "10-report" / "results.json").read_text())["rows"]
+    wer = {(row["method"], row["bits"]): row["wer"] for row in rows if row["task"] == "asr"}
+    assert max(wer.values()) < 0.4
+    assert wer["dense", 6] < wer["dense", 32] + 0.05 and wer["cgs", 6] < wer["cgs", 32] + 0.05
+
+
+def test_full_disk_ends_in_one_line_and_keeps_earlier_results(whole: Path) -> None:
+    """A limit on the size of files stands for a full disk: the stage's archives do not fit."""
+    before = (whole / "3-feats" / STAMP).read_bytes()
+    words = command(whole, "--set", "feats.n_mels=30", "--stage", "3", "--stop-stage", "3")
+    limited = ["bash", "-c", f"ulimit -f 16; exec {shlex.join(words)}"]
+    done = subprocess.run(limited, cwd=ROOT, capture_output=True, text=True, check=False)
+    told = done.stderr.strip().splitlines()
+    assert done.returncode == DiskError.exit_code, done.stderr
+    assert len(told) == 1 and told[0].startswith("error: ") and "free some space" in told[0]
+    assert (whole / "3-feats" / STAMP).read_bytes() == before
+    shutil.rmtree(whole / ".3-feats.partial", ignore_errors=True)
+
+
+def test_report_is_one_self_contained_page(whole: Path) -> None:
+    page = (whole / "10-report" / "index.html").read_text()
+    assert "<svg" in page and "src=\"http" not in page
+    assert "cgs" in (whole / "10-report" / "RESULTS.md").read_text()
+
+
+def test_second_run_makes_nothing_and_says_so(whole: Path) -> None:
+    told = run(whole)
+    assert "to do" not in told
+    assert told.count("up to date") >= len(STAGE_DIRS)
+
+
+def test_changed_option_makes_exactly_the_later_stages_stale(whole: Path) -> None:
+    told = run(whole, "--set", "hardware.n_macs=4", "--dry-run")
+    assert "option hardware.n_macs 8 -> 4" in told
+    stale = {line.split("/")[0].split(":")[0].strip() for line in told.splitlines() if "would be made" in line}
+    assert stale == {"9-hardware", "10-report"}
+
+
+def test_same_seed_gives_the_same_numbers_with_any_number_of_jobs(whole: Path, tmp_path: Path) -> None:
+    """A second experiment, one job at a time, compared where no path of the experiment is part of the content."""
+    run(tmp_path / "exp", "--nj", "1")
+    for stage in ("2-lang", "5-acoustic", "6-keyword", "7-pack", "8-decode", "9-hardware"):
+        assert results(tmp_path / "exp", stage) == results(whole, stage), stage
+
+
+@pytest.mark.parametrize("stage", range(len(STAGE_DIRS)), ids=STAGE_DIRS)
+def test_killed_and_resumed_equals_unbroken(whole: Path, stage: int) -> None:
+    unbroken = results(whole, STAGE_DIRS[stage])
+    kept = whole.with_name("kept")
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.move(whole / STAGE_DIRS[stage], kept)
+    only = ("--stage", str(stage), "--stop-stage", str(stage))
+    kill_in_the_middle(command(whole, *only), whole / STAGE_DIRS[stage], _seconds(kept) * 0.5)
+    run(whole, *only)
+    assert results(whole, STAGE_DIRS[stage]) == unbroken
+
+
+def kill_in_the_middle(words: list[str], directory: Path, seconds: float) -> None:
+    """Start a stage, wait until it has begun to write, wait a while, and kill it and its jobs."""
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        while process.poll() is None and not _begun(directory):
+            time.sleep(0.01)
+        time.sleep(min(seconds, 20.0))
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _begun(directory: Path) -> bool:
+    return any(directory.parent.glob(f".{directory.name}.partial")) or any(directory.glob("**/.*.partial"))
+
+
+def _seconds(directory: Path) -> float:
+    return max(json.loads(path.read_text())["seconds"] for path in directory.rglob(STAMP))
