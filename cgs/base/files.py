@@ -14,6 +14,8 @@ from typing import IO, Any
 from cgs.base.errors import DataError, DiskError
 
 CHUNK_BYTES = 1 << 20
+ASIDE_SUFFIX = ".tmp"
+"""Of a file that is being written; what a killed run left with it is rubbish."""
 
 
 @contextlib.contextmanager
@@ -39,7 +41,7 @@ def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         mode: "w" (UTF-8 text, Unix line ends) or "wb".
     Raises: DiskError: no space or no permission; an earlier file stays as it was.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}{ASIDE_SUFFIX}")
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

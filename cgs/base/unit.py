@@ -15,7 +15,7 @@ from typing import Any
 
 from cgs.base.code import code_digest
 from cgs.base.errors import DataError, FormatError
-from cgs.base.files import digest_of, disk_errors, file_digest, read_json, write_json
+from cgs.base.files import ASIDE_SUFFIX, digest_of, disk_errors, file_digest, read_json, write_json
 from cgs.base.log import LOG
 from cgs.base.units import duration
 
@@ -73,7 +73,7 @@ class Unit:
         if not (self.path / STAMP).exists():
             return "not made yet"
         stamp, plan = read_stamp(self.path), self.plan()
-        if not stamp:
+        if not stamp.keys() >= {"options", "inputs", "code", "files"}:
             return f"{STAMP} is damaged"
         changed = _changed("option", stamp["options"], plan["options"]) + _changed("input", stamp["inputs"], plan["inputs"], values=False)
         if stamp["code"] != plan["code"] and not self.trust_code:
@@ -110,6 +110,8 @@ class Unit:
                 shutil.rmtree(aside, ignore_errors=True)
                 aside.mkdir(parents=True)
                 write_json(aside / PLAN, plan)
+            for cut_short in aside.rglob(f".*{ASIDE_SUFFIX}"):
+                cut_short.unlink()
             yield aside
             (aside / PLAN).unlink()
             made = {str(path.relative_to(aside)): path for path in sorted(aside.rglob("*")) if path.is_file()}
@@ -136,7 +138,7 @@ def read_stamp(path: Path) -> dict[str, Any]:
         stamp = read_json(path / STAMP)
     except DataError:
         return {}
-    return stamp if isinstance(stamp, dict) and stamp.keys() >= {"digest", "options", "inputs", "code", "files"} else {}
+    return stamp if isinstance(stamp, dict) else {}
 
 
 def _check_files(root: Path, name: str) -> None:

@@ -90,8 +90,10 @@ def test_failure_leaves_the_earlier_unit(tmp_path: Path) -> None:
 def test_killed_work_is_handed_out_again_only_for_the_same_plan(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), unit(tmp_path, x=1).writing() as out:
         write_text(out / "checkpoint", "epoch 4")
+        (out / ".f.txt.123.tmp").write_text("cut short")
         raise KeyboardInterrupt
     with unit(tmp_path, x=1).writing() as out:
+        assert not (out / ".f.txt.123.tmp").exists()
         assert (out / "checkpoint").read_text() == "epoch 4"
         (out / "checkpoint").unlink()
     with pytest.raises(KeyboardInterrupt), unit(tmp_path, x=2).writing() as out:

@@ -126,5 +126,5 @@ def test_nan_in_the_features_is_told(tmp_path: Path):
 
 
 def test_missing_stage_is_told(tmp_path: Path):
-    with pytest.raises(CgsError, match="1-data.*run the earlier stages first"):
+    with pytest.raises(CgsError, match="1-data.*run from --stage 1"):
         align.run(_experiment(tmp_path, ALIGN))
