@@ -1,6 +1,6 @@
 """How fast a coarse-grain sparse network trains and scores, against the dense one of the same shape.
 
-    python benchmarks/sparse_layer.py [--network speech] [--rounds 20]
+    PYTHONPATH=. .venv/bin/python benchmarks/sparse_layer.py [--network speech] [--rounds 20]
 
 The candidates take turns in one process on one thread, and each ratio is taken within a round, so that a machine
 that slows down slows all of them; medians of the ratios are printed. "masked dense" multiplies a whole weight
