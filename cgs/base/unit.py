@@ -127,11 +127,6 @@ class Unit:
         LOG.info("  %s: made in %s", self.name, duration(time.monotonic() - start))
 
 
-def seconds_of(path: Path) -> float:
-    """Seconds that a finished unit took. Raises: DataError: not made."""
-    return float(read_json(path / STAMP)["seconds"])
-
-
 def read_stamp(path: Path) -> dict[str, Any]:
     """The stamp of a finished unit; empty where it is missing or damaged."""
     try:
