@@ -112,6 +112,9 @@ class NnOptions(TrainOptions):
     features: Literal["fbank", "fmllr"] = Field(
         "fbank", description="log-mel energies, or what the speaker-adapted GMM sees (align.model = sat), at the price of two more decodings"
     )
+    cmvn: Literal["speaker", "global", "running"] = Field(
+        "speaker", description="mean and variance of log-mel energies: each speaker's, the training split's, or of the last 6 s, as a stream needs it"
+    )
 
 
 class KwsOptions(TrainOptions):
@@ -204,6 +207,8 @@ class Recipe(Options):
             raise ValueError(f'nn.features is fmllr but align.model is {self.align.model}; set align.model = "sat" or nn.features = "fbank"')
         if self.nn.features == "fmllr" and (self.nn.mel_warp or self.nn.frequency_masks):
             raise ValueError("nn.features is fmllr, which has no mel axis; set nn.mel_warp and nn.frequency_masks to 0")
+        if self.nn.features == "fmllr" and self.nn.cmvn != "speaker":
+            raise ValueError(f"nn.features is fmllr, which rests on each speaker's mean and variance, but nn.cmvn is {self.nn.cmvn}; leave nn.cmvn out")
         return self
 
     def has_task(self, task: str) -> bool:

@@ -1,4 +1,4 @@
-"""Cepstral mean and variance normalisation by speaker or for a whole corpus, with Kaldi's statistics.
+"""Cepstral mean and variance normalisation by speaker, for a whole corpus, or by what has been heard so far, with Kaldi's statistics.
 
 Statistics are (2, D + 1) float64: sums and the number of frames, then sums of squares and a zero."""
 
@@ -14,6 +14,10 @@ MIN_FRAMES = 300
 """A speaker with fewer frames (3 s) is made up to this many with the corpus's average frames; one with more is left as Kaldi has it."""
 RELATIVE_VARIANCE_FLOOR = 1e-3
 """A dimension's variance is at least this share of the mean variance of all dimensions: a dead channel stays near zero instead of being blown up."""
+WINDOW_FRAMES = 600
+"""A running normalisation looks back so far: 6 s."""
+PRIOR_FRAMES = 200
+"""Before it has heard that much, average frames of the corpus count too: so many at the start, fewer as the window fills."""
 
 
 def statistics(features: np.ndarray) -> np.ndarray:
@@ -47,9 +51,13 @@ def mean_and_scale(stats: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     count = stats[0, -1]
     if count <= 0:
         raise TrainError("CMVN statistics of no frames", "check that the speaker has audio")
-    mean = stats[0, :-1] / count
-    variance = stats[1, :-1] / count - np.square(mean)
-    floor = max(RELATIVE_VARIANCE_FLOOR * float(np.mean(np.maximum(variance, 0))), 1e-10)
+    return _mean_and_scale(stats[0, :-1] / count, stats[1, :-1] / count)
+
+
+def _mean_and_scale(mean: np.ndarray, mean_square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (..., D) and reciprocal standard deviation (..., D) of mean values and mean squares (..., D)."""
+    variance = mean_square - np.square(mean)
+    floor = np.maximum(RELATIVE_VARIANCE_FLOOR * np.mean(np.maximum(variance, 0), axis=-1, keepdims=True), 1e-10)
     return mean, 1 / np.sqrt(np.maximum(variance, floor))
 
 
@@ -62,3 +70,50 @@ def apply(features: np.ndarray, stats: np.ndarray) -> np.ndarray:
         raise ShapeError(f"CMVN statistics of shape {stats.shape} do not fit features of {features.shape[1]} dimensions", "compute them from the same features")
     mean, scale = mean_and_scale(stats)
     return ((features - mean) * scale).astype(np.float32)
+
+
+class RunningCmvn:
+    """Normalises every frame by the last frames up to it, so that it need not wait for the rest; frames come in pieces of any size.
+
+    Args:
+        global_stats: (2, D + 1), of the training split: what is believed before anything is heard.
+        window: frames looked back, the current one included.
+        prior: average frames of the corpus that count too, at most, as far as the window is not full.
+    Source: Kaldi's apply-cmvn-online. Differs: the variance is normalised too.
+    """
+
+    def __init__(self, global_stats: np.ndarray, window: int = WINDOW_FRAMES, prior: int = PRIOR_FRAMES) -> None:
+        self.window, self.prior = window, prior
+        self._average = global_stats[:, :-1].reshape(-1) / global_stats[0, -1]
+        self._seen = 0
+        self._sums = np.zeros((1, len(self._average)))  # a row for each number of frames, from up to `window` frames ago to now
+
+    def accept(self, features: np.ndarray) -> np.ndarray:
+        """Normalise the next frames (T, D); returns (T, D) float32, the same values however the frames are cut into pieces.
+
+        Raises: ShapeError: another dimension than that of the statistics.
+        """
+        if 2 * features.shape[1] != len(self._average):
+            wanted = len(self._average) // 2
+            raise ShapeError(f"CMVN statistics of {wanted} dimensions do not fit features of {features.shape[1]}", "compute them from the same features")
+        wide = features.astype(np.float64)
+        history = np.concatenate([self._sums, self._continued(np.concatenate([wide, np.square(wide)], axis=1))])
+        counts = self._seen + 1 + np.arange(len(wide))
+        heard = np.minimum(counts, self.window)
+        believed = np.clip(self.window - heard, 0, self.prior)[:, None]
+        before_first_row = self._seen + 1 - len(self._sums)
+        stats = history[counts - before_first_row] - history[counts - heard - before_first_row] + believed * self._average
+        stats /= heard[:, None] + believed
+        self._seen += len(wide)
+        self._sums = history[-self.window :]
+        mean, scale = _mean_and_scale(*np.split(stats, 2, axis=1))
+        return ((wide - mean) * scale).astype(np.float32)
+
+    def _continued(self, values: np.ndarray) -> np.ndarray:
+        """Sums of all frames up to each of these; one addition after the other, so that pieces of any size give the same bits."""
+        return np.cumsum(np.concatenate([self._sums[-1:], values]), axis=0)[1:]
+
+
+def running(features: np.ndarray, global_stats: np.ndarray) -> np.ndarray:
+    """Features (T, D) of a whole recording, float32, normalised as `RunningCmvn` does."""
+    return RunningCmvn(global_stats).accept(features)

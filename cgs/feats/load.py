@@ -13,7 +13,7 @@ from cgs.feats import cmvn as cmvn_module
 from cgs.feats.archive import iterate_archive, read_archive
 from cgs.feats.compute import Kind
 
-Cmvn = Literal["speaker", "global", "none"]
+Cmvn = Literal["speaker", "global", "running", "none"]
 
 
 def load_features(feats_dir: Path, kind: Kind, split: str, cmvn: Cmvn = "speaker") -> dict[str, np.ndarray]:
@@ -23,7 +23,7 @@ def load_features(feats_dir: Path, kind: Kind, split: str, cmvn: Cmvn = "speaker
         feats_dir: the directory that stage 3 made.
         kind: "mfcc" or "fbank".
         split: e.g. "train".
-        cmvn: mean and variance normalisation over each speaker's frames, over the training split's, or none.
+        cmvn: mean and variance normalisation over each speaker's frames, over the training split's, over an utterance's last frames, or none.
     Returns: {utterance id: (T, D) float32}, sorted by id.
     Raises: FormatError: a truncated archive, NaN or infinity. DataError: no such archive, or a speaker without statistics.
     """
@@ -53,6 +53,8 @@ class Normaliser:
             return features
         if self.cmvn == "global":
             return cmvn_module.apply(features, self.global_stats)
+        if self.cmvn == "running":
+            return cmvn_module.running(features, self.global_stats)
         speaker = self.speakers.get(utterance, "")
         if speaker not in self.stats:
             raise DataError(f"{self.split}: {utterance}: no CMVN statistics of its speaker {speaker!r}", "run stage 3 again")

@@ -11,7 +11,7 @@ from cgs.base.files import read_json, read_lines
 from cgs.base.options import KwsOptions, NnOptions
 from cgs.data.speed import SPEED_SPLIT, original
 from cgs.feats.archive import read_archive
-from cgs.feats.load import load_features, read_utt2spk
+from cgs.feats.load import Cmvn, load_features, read_utt2spk
 from cgs.gmm.adapted import training_features
 from cgs.lang.tables import read_symbols
 from cgs.nn.data import held_out_utterances
@@ -19,10 +19,14 @@ from cgs.nn.labels import CLASS_NAMES, OTHER_CLASS, SILENCE_CLASS, keyword_class
 from cgs.nn.system import make_examples
 from cgs.nn.train import Examples
 
-ACOUSTIC_CMVN: Final = {"fbank": "speaker", "fmllr": "global"}
 KEYWORD_KIND: Final = "mfcc"
 KEYWORD_CMVN: Final = "global"
 """A detector cannot wait for a speaker's statistics, so features are normalised by those of the training split."""
+
+
+def acoustic_cmvn(options: NnOptions) -> Cmvn:
+    """How an acoustic network's features are normalised; adapted ones, whose speaker is normalised already, by the training split."""
+    return "global" if options.features == "fmllr" else options.cmvn
 
 
 def acoustic_examples(root: Path, options: NnOptions) -> tuple[Examples, np.ndarray]:
@@ -48,7 +52,7 @@ def acoustic_examples(root: Path, options: NnOptions) -> tuple[Examples, np.ndar
 def _acoustic_features(feats: Path, align: Path, split: str, options: NnOptions) -> dict[str, np.ndarray]:
     if options.features == "fmllr":
         return training_features(align, feats, split)
-    return load_features(feats, "fbank", split, "speaker")
+    return load_features(feats, "fbank", split, acoustic_cmvn(options))
 
 
 def keyword_examples(root: Path, options: KwsOptions) -> tuple[Examples, list[str]]:

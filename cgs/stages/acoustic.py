@@ -27,7 +27,7 @@ def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
 
 
 def _train(job: tuple[Experiment, str, int]) -> None:
-    from cgs.nn.examples import ACOUSTIC_CMVN, acoustic_examples
+    from cgs.nn.examples import acoustic_cmvn, acoustic_examples
     from cgs.nn.system import network_spec, train_network
 
     exp, name, seed = job
@@ -35,5 +35,5 @@ def _train(job: tuple[Experiment, str, int]) -> None:
     with _unit(exp, name, system, seed).writing() as out:
         examples, prior = acoustic_examples(exp.root, options)
         spec = network_spec(system, options, examples.training.features.shape[1], len(prior), seed)
-        meta = {"task": "asr", "system": name, "features": {"cmvn": ACOUSTIC_CMVN[options.features]}, "classes": None, "log_prior": prior.tolist()}
+        meta = {"task": "asr", "system": name, "features": {"cmvn": acoustic_cmvn(options)}, "classes": None, "log_prior": prior.tolist()}
         train_network(spec, examples, options, meta, out, exp.device)

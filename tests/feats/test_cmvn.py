@@ -1,9 +1,11 @@
-"""CMVN against a plain computation; speakers with little speech; dead channels."""
+"""CMVN against a plain computation; speakers with little speech; dead channels; streams."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cgs.base.errors import ShapeError, TrainError
 from cgs.feats import cmvn
@@ -50,3 +52,40 @@ def test_other_dimension_and_nothing_are_refused() -> None:
         cmvn.total([])
     with pytest.raises(TrainError, match="no frames"):
         cmvn.mean_and_scale(np.zeros((2, 5)))
+
+
+def slow_running(features: np.ndarray, everyone: np.ndarray, window: int, prior: int) -> np.ndarray:
+    """Every frame by the statistics of its own window, made up with average frames as Kaldi's online CMVN makes them up."""
+    rows = []
+    for t in range(len(features)):
+        heard = features[max(0, t + 1 - window) : t + 1]
+        believed = min(prior, window - len(heard))
+        rows.append(cmvn.apply(features[t : t + 1], cmvn.statistics(heard) + everyone * (believed / everyone[0, -1])))
+    return np.concatenate(rows)
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 20), st.lists(st.integers(0, 60), max_size=5), st.integers(0, 99))
+@settings(deadline=None, max_examples=80)
+def test_running_cmvn_is_the_slow_one_and_the_same_bits_in_any_pieces(n_frames: int, window: int, prior: int, cuts: list[int], seed: int) -> None:
+    features = (np.random.default_rng(seed).standard_normal((n_frames, 4)) * 3 + 7).astype(np.float32)
+    everyone = cmvn.statistics(CORPUS)
+    whole = cmvn.RunningCmvn(everyone, window, prior).accept(features)
+    np.testing.assert_allclose(whole, slow_running(features, everyone, window, prior), rtol=2e-3, atol=2e-3)
+    stream = cmvn.RunningCmvn(everyone, window, prior)
+    pieces = np.split(features, sorted(min(cut, n_frames) for cut in cuts))
+    np.testing.assert_array_equal(np.concatenate([stream.accept(piece) for piece in pieces]), whole)
+
+
+def test_running_cmvn_forgets_the_corpus_and_what_is_long_past() -> None:
+    """After a window of frames of another channel nothing but those frames counts."""
+    everyone, other = cmvn.statistics(CORPUS), CORPUS[:1500] * 2 + 50
+    told = cmvn.running(np.concatenate([CORPUS[:900], other]), everyone)[-1]
+    np.testing.assert_allclose(told, cmvn.apply(other[-1:], cmvn.statistics(other[-cmvn.WINDOW_FRAMES :]))[0], atol=1e-4)
+    first = cmvn.running(other[:1], everyone)
+    expected = cmvn.apply(other[:1], cmvn.statistics(other[:1]) + everyone * (cmvn.PRIOR_FRAMES / everyone[0, -1]))
+    np.testing.assert_allclose(first, expected, atol=1e-5)
+
+
+def test_running_cmvn_of_another_dimension_is_refused() -> None:
+    with pytest.raises(ShapeError, match="statistics of 4 dimensions do not fit features of 3"):
+        cmvn.running(CORPUS[:, :3], cmvn.statistics(CORPUS))
