@@ -96,3 +96,31 @@ def run_jobs(function: Callable[[Item], Result], items: Sequence[Item], names: S
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return [results[index] for index in range(len(items))]
+
+
+def answers(function: Callable[[Item], Result], items: Sequence[Item], n_jobs: int) -> Iterator[Result]:
+    """Call `function` on each item in processes that live on, and yield the results in the order of the items.
+
+    For many short jobs that share something slow to load, which the function keeps in its process; errors belong into the result.
+    Args:
+        function: a module-level function.
+        items: its arguments; they and the results must pickle.
+        n_jobs: processes at a time; 1 calls it in this process.
+    Raises: ToolError: a job died.
+    """
+    if n_jobs == 1 or len(items) < 2:
+        yield from map(function, items)
+        return
+    os.environ.update(ONE_THREAD)
+    with ProcessPoolExecutor(max_workers=min(n_jobs, len(items)), mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent) as pool:
+        with _without_interrupts():
+            futures = [pool.submit(function, item) for item in items]
+        try:
+            for future in futures:
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise ToolError("a process died without a word, perhaps for want of memory", "try a smaller --nj") from error
+        except BaseException:
+            for job in multiprocessing.active_children():
+                job.kill()
+            raise

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -20,9 +20,9 @@ PLAIN_SECONDS = 30.0
 """Without a terminal a progress line is printed this often."""
 
 
-def to_console(level: int = logging.INFO) -> None:
-    """Send the log to the terminal; the driver calls this once."""
-    handler = logging.StreamHandler(sys.stdout)
+def to_console(level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Send the log to the terminal, standard output if not told otherwise; the driver calls this once."""
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     LOG.handlers[:] = [handler]
     LOG.setLevel(level)

@@ -43,7 +43,7 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         unknown = re.fullmatch(r"unrecognized arguments: (\S+).*", message)
         near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []
-        print(f"error: {message} ({f'did you mean {near[0]}?' if near else 'see ./run.sh --help'})", file=sys.stderr)
+        print(f"error: {message} ({f'did you mean {near[0]}?' if near else f'see {self.prog} --help'})", file=sys.stderr)
         sys.exit(ConfigError.exit_code)
 
 

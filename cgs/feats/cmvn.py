@@ -72,6 +72,17 @@ def apply(features: np.ndarray, stats: np.ndarray) -> np.ndarray:
     return ((features - mean) * scale).astype(np.float32)
 
 
+class FixedCmvn:
+    """Normalises frames as they come by statistics that are known beforehand; see `apply`."""
+
+    def __init__(self, stats: np.ndarray) -> None:
+        self._stats = stats
+
+    def accept(self, features: np.ndarray) -> np.ndarray:
+        """The next frames (T, D), normalised, float32."""
+        return apply(features, self._stats)
+
+
 class RunningCmvn:
     """Normalises every frame by the last frames up to it, so that it need not wait for the rest; frames come in pieces of any size.
 
