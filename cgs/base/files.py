@@ -28,7 +28,7 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise DiskError(f"{path}: no space left", "free some space and run the same command again") from error
         ours = error.filename is None or Path(error.filename).is_relative_to(path.parent)
         if ours and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise DiskError(f"{path}: cannot write here ({error.strerror})", "choose another place with --exp") from error
+            raise DiskError(f"{path}: cannot write here ({error.strerror})", "choose another place with --exp or --out") from error
         raise
 
 

@@ -44,12 +44,12 @@ def run(args: argparse.Namespace) -> int:
     from cgs.decode.listen import Ear
     from cgs.decode.model_dir import Listening, Model
 
-    model = Model(args.model)
+    choice, model = Listening(args.pause, args.longest, args.threshold), Model(args.model)
     model.load()
     if model.is_acoustic and model.cmvn == "speaker":
         told = "the model was trained on whole speakers; a stream gets the mean of its last seconds instead, so words may differ from cgs transcribe"
         print(f'note: {told} (train with nn.cmvn = "running")', file=sys.stderr)
-    ear, tell = Ear(model, Listening(args.pause, args.longest, args.threshold)), _Json() if args.format == "json" else _Text()
+    ear, tell = Ear(model, choice), _Json() if args.format == "json" else _Text()
     with _source(args.stream) as (source, name):
         pieces = PcmReader(source.read, model.sample_rate, name).pieces(max(1, round(PIECE_SECONDS * model.sample_rate)))
         start = time.process_time()

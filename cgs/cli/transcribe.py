@@ -48,12 +48,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.nj < 1:
         raise ConfigError(f"--nj {args.nj}: not a number of processes", "give at least 1")
+    choice = Listening(args.pause, args.longest, args.threshold)
     checked_facts(args.model)
     paths = list(dict.fromkeys(recordings(args.recordings)))
     if args.format == "srt" and len(paths) > 1 and args.out is None:
         raise ConfigError(f"--format srt: {len(paths)} recordings into one stream of subtitles", "give --out FOLDER, a file for each")
     log.to_console(stream=sys.stderr)
-    choice = Listening(args.pause, args.longest, args.threshold)
     requests = [Request(path, args.model, choice, args.resample) for path in paths]
     names, failed, code = _names(paths), 0, 0
     with _writer(args, len(paths)) as write:

@@ -19,14 +19,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cgs.base.errors import DataError, FormatError, ShapeError
+from cgs.base.errors import ConfigError, DataError, FormatError, ShapeError
 from cgs.base.files import file_digest, read_json, writing
 from cgs.base.options import FeatsOptions
 from cgs.data.corpus import SILENCE_WORD, Seconds
 from cgs.decode.graph import GRAPH_FILE
 from cgs.decode.scores import NetworkScores
 from cgs.decode.search import GraphSearch, with_insertion_penalty
-from cgs.decode.spotting import StreamSpotter
 from cgs.decode.stream import ContextScores, StreamSearch
 from cgs.decode.timing import WordTimes
 from cgs.decode.transcript import Utterance
@@ -51,11 +50,20 @@ class Listening:
         pause: s of silence that end an utterance.
         longest: s, the longest utterance.
         threshold: least confidence of a keyword.
+    Raises: ConfigError: limits that leave nothing to hear.
     """
 
     pause: Seconds = 0.8
     longest: Seconds = 20.0
     threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0.05 <= self.pause < 1e6:
+            raise ConfigError(f"--pause {self.pause:g}: an utterance cannot end there", "give 0.05 s or more; a large value never ends one")
+        if not 1 <= self.longest < 1e6:
+            raise ConfigError(f"--longest {self.longest:g}: too short or too long for an utterance", "give 1 s or more, e.g. 20")
+        if not 0 < self.threshold <= 1:
+            raise ConfigError(f"--threshold {self.threshold:g}: no confidence", "give a value above 0 and at most 1")
 
 
 class Listener(Protocol):
@@ -125,6 +133,8 @@ class Model:
         """What turns scores into utterances."""
         if self.is_acoustic:
             return StreamSearch(self._search, self._times, round(choice.pause / self.frame_shift), round(choice.longest / self.frame_shift))
+        from cgs.decode.spotting import StreamSpotter  # loads torch, which a packed recogniser does without
+
         kws = self.facts["kws"]
         return StreamSpotter(kws["keywords"], kws["smooth_frames"], kws["window_frames"], choice.threshold, self.frame_shift)
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cgs.base.errors import ConfigError
 from cgs.data.corpus import Seconds
 from cgs.decode.keyword import KeywordDetector
 from cgs.decode.transcript import Utterance, Word
@@ -21,12 +20,9 @@ class StreamSpotter:
         smooth_frames, window_frames: see `KeywordDetector`.
         threshold: least confidence, above 0 and at most 1.
         frame_shift: s.
-    Raises: ConfigError: a threshold that no keyword or every frame reaches.
     """
 
     def __init__(self, keywords: Sequence[str], smooth_frames: int, window_frames: int, threshold: float, frame_shift: Seconds) -> None:
-        if not 0 < threshold <= 1:
-            raise ConfigError(f"a threshold of {threshold:g}", "use a confidence above 0 and at most 1")
         self._keywords, self._threshold, self._shift = tuple(keywords), threshold, frame_shift
         self._detector = KeywordDetector(FIRST_KEYWORD_CLASS + len(self._keywords), smooth_frames, window_frames)
         self._memory = window_frames - 1

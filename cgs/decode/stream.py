@@ -10,7 +10,7 @@ import kaldi_decoder
 import kaldifst
 import numpy as np
 
-from cgs.base.errors import ConfigError, ShapeError
+from cgs.base.errors import ShapeError
 from cgs.data.corpus import SILENCE_WORD
 from cgs.decode.scores import Scores
 from cgs.decode.search import GraphSearch
@@ -61,12 +61,9 @@ class StreamSearch:
         times: to tell silence and the times of words.
         pause_frames: of silence, that end an utterance.
         longest_frames: of an utterance; it is cut there, pause or no pause. Memory grows up to this and no further.
-    Raises: ConfigError: limits that leave nothing to search.
     """
 
     def __init__(self, search: GraphSearch, times: WordTimes, pause_frames: int, longest_frames: int) -> None:
-        if pause_frames < 1 or longest_frames < 10 * STEP_FRAMES:
-            raise ConfigError(f"a pause of {pause_frames} frames in utterances of {longest_frames} at most", f"allow 1 and {10 * STEP_FRAMES} frames or more")
         self._search, self._times, self._pause, self._longest = search, times, pause_frames, longest_frames
         self._waiting: list[np.ndarray] = []
         self._first = 0

@@ -16,8 +16,8 @@ RELATIVE_VARIANCE_FLOOR = 1e-3
 """A dimension's variance is at least this share of the mean variance of all dimensions: a dead channel stays near zero instead of being blown up."""
 WINDOW_FRAMES = 600
 """A running normalisation looks back so far: 6 s."""
-PRIOR_FRAMES = 200
-"""Before it has heard that much, average frames of the corpus count too: so many at the start, fewer as the window fills."""
+PRIOR_FRAMES = 600
+"""So many average frames of the corpus always count too: what is heard first needs them, and a long silence must not become the new average."""
 
 
 def statistics(features: np.ndarray) -> np.ndarray:
@@ -89,8 +89,9 @@ class RunningCmvn:
     Args:
         global_stats: (2, D + 1), of the training split: what is believed before anything is heard.
         window: frames looked back, the current one included.
-        prior: average frames of the corpus that count too, at most, as far as the window is not full.
-    Source: Kaldi's apply-cmvn-online. Differs: the variance is normalised too.
+        prior: average frames of the corpus that always count too.
+    Source: Kaldi's apply-cmvn-online. Differs: the variance is normalised too, and the corpus never stops counting: after a few
+        seconds of silence its noise would otherwise be stretched to the mean and variance of speech, and be heard as words.
     """
 
     def __init__(self, global_stats: np.ndarray, window: int = WINDOW_FRAMES, prior: int = PRIOR_FRAMES) -> None:
@@ -111,10 +112,9 @@ class RunningCmvn:
         history = np.concatenate([self._sums, self._continued(np.concatenate([wide, np.square(wide)], axis=1))])
         counts = self._seen + 1 + np.arange(len(wide))
         heard = np.minimum(counts, self.window)
-        believed = np.clip(self.window - heard, 0, self.prior)[:, None]
         before_first_row = self._seen + 1 - len(self._sums)
-        stats = history[counts - before_first_row] - history[counts - heard - before_first_row] + believed * self._average
-        stats /= heard[:, None] + believed
+        stats = history[counts - before_first_row] - history[counts - heard - before_first_row] + self.prior * self._average
+        stats /= heard[:, None] + self.prior
         self._seen += len(wide)
         self._sums = history[-self.window :]
         mean, scale = _mean_and_scale(*np.split(stats, 2, axis=1))

@@ -55,12 +55,11 @@ def test_other_dimension_and_nothing_are_refused() -> None:
 
 
 def slow_running(features: np.ndarray, everyone: np.ndarray, window: int, prior: int) -> np.ndarray:
-    """Every frame by the statistics of its own window, made up with average frames as Kaldi's online CMVN makes them up."""
+    """Every frame by the statistics of its own window and of average frames."""
     rows = []
     for t in range(len(features)):
         heard = features[max(0, t + 1 - window) : t + 1]
-        believed = min(prior, window - len(heard))
-        rows.append(cmvn.apply(features[t : t + 1], cmvn.statistics(heard) + everyone * (believed / everyone[0, -1])))
+        rows.append(cmvn.apply(features[t : t + 1], cmvn.statistics(heard) + everyone * (prior / everyone[0, -1])))
     return np.concatenate(rows)
 
 
@@ -76,14 +75,20 @@ def test_running_cmvn_is_the_slow_one_and_the_same_bits_in_any_pieces(n_frames: 
     np.testing.assert_array_equal(np.concatenate([stream.accept(piece) for piece in pieces]), whole)
 
 
-def test_running_cmvn_forgets_the_corpus_and_what_is_long_past() -> None:
-    """After a window of frames of another channel nothing but those frames counts."""
+def test_running_cmvn_forgets_what_is_long_past_but_never_the_corpus() -> None:
     everyone, other = cmvn.statistics(CORPUS), CORPUS[:1500] * 2 + 50
-    told = cmvn.running(np.concatenate([CORPUS[:900], other]), everyone)[-1]
-    np.testing.assert_allclose(told, cmvn.apply(other[-1:], cmvn.statistics(other[-cmvn.WINDOW_FRAMES :]))[0], atol=1e-4)
-    first = cmvn.running(other[:1], everyone)
-    expected = cmvn.apply(other[:1], cmvn.statistics(other[:1]) + everyone * (cmvn.PRIOR_FRAMES / everyone[0, -1]))
-    np.testing.assert_allclose(first, expected, atol=1e-5)
+    prior = everyone * (cmvn.PRIOR_FRAMES / everyone[0, -1])
+    told = cmvn.running(np.concatenate([CORPUS[:900], other]), everyone)
+    np.testing.assert_allclose(told[-1], cmvn.apply(other[-1:], cmvn.statistics(other[-cmvn.WINDOW_FRAMES :]) + prior)[0], atol=1e-4)
+    np.testing.assert_allclose(told[0], cmvn.apply(CORPUS[:1], cmvn.statistics(CORPUS[:1]) + prior)[0], atol=1e-5)
+
+
+def test_a_long_silence_stays_below_average() -> None:
+    """A minute of faint noise: neither its level nor its spread becomes that of speech."""
+    everyone = cmvn.statistics(CORPUS)
+    silence = (CORPUS.mean(0) - 3 * CORPUS.std(0) + RNG.standard_normal((6000, 4)) * 0.05).astype(np.float32)
+    told = cmvn.running(silence, everyone)[-100:]
+    assert told.max() < -0.5 and told.std(0).max() < 0.1
 
 
 def test_running_cmvn_of_another_dimension_is_refused() -> None:
