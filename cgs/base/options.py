@@ -113,7 +113,7 @@ class NnOptions(TrainOptions):
         "fbank", description="log-mel energies, or what the speaker-adapted GMM sees (align.model = sat), at the price of two more decodings"
     )
     cmvn: Literal["speaker", "global", "running"] = Field(
-        "speaker", description="mean and variance of log-mel energies: each speaker's, the training split's, or of the last 6 s and the split, as a stream needs it"
+        "speaker", description="mean and variance taken off log-mel energies: each speaker's, the training split's, or of the last 6 s, for streams"
     )
 
 

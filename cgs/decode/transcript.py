@@ -96,9 +96,9 @@ def _ctm_line(name: str, word: Word) -> str:
 def srt(utterances: Sequence[Utterance]) -> str:
     """Subtitles of a recording; see the constants above for where one ends."""
     groups = [group for utterance in utterances for group in _subtitles(utterance.words)]
-    starts = [group[0].start for group in groups[1:]] + [float("inf")]
     entries = []
-    for number, (group, following) in enumerate(zip(groups, starts, strict=True), start=1):
+    for number, group in enumerate(groups, start=1):
+        following = groups[number][0].start if number < len(groups) else float("inf")
         end = max(group[-1].end, min(group[0].start + SHORTEST_SUBTITLE, following))
         entries.append(f"{number}\n{_clock(group[0].start)} --> {_clock(end)}\n{_lines([word.word for word in group])}\n")
     return "\n".join(entries)

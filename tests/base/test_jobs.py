@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cgs.base.errors import DataError, ToolError
-from cgs.base.jobs import run_jobs
+from cgs.base.jobs import answers, run_jobs
 from cgs.base.log import LOG
 
 
@@ -44,7 +44,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
 from test_jobs import linger
-from cgs.base.jobs import run_jobs
+from cgs.base.jobs import answers, run_jobs
 if __name__ == "__main__":
     run_jobs(linger, [{made!r}] * 2, ["a", "b"], 2, Path({logs!r}))
 """
@@ -83,3 +83,20 @@ def test_dead_job_and_bug_name_the_log(tmp_path: Path) -> None:
         run_jobs(die, [1], ["a"], 1, tmp_path)
     with pytest.raises(ToolError, match=r"KeyError.*b\.log"):
         run_jobs(bug, [1], ["b"], 1, tmp_path)
+
+
+def own_process(x: int) -> tuple[int, int]:
+    return x, os.getpid()
+
+
+def test_answers_come_in_order_from_processes_that_live_on() -> None:
+    told = list(answers(own_process, list(range(12)), 2))
+    assert [x for x, _ in told] == list(range(12))
+    processes = {process for _, process in told}
+    assert 1 <= len(processes) <= 2 and os.getpid() not in processes
+    assert list(answers(own_process, [1, 2], 1)) == [(1, os.getpid()), (2, os.getpid())]
+
+
+def test_answers_of_a_process_that_died() -> None:
+    with pytest.raises(ToolError, match="died without a word"):
+        list(answers(die, [1, 2, 3], 2))

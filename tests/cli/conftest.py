@@ -35,7 +35,8 @@ RECIPE = {
     "data": {"sample_rate": RATE},
     "lang": {"ngram_order": 1},
     "nn": {"cmvn": "running", "epochs": 4, "minibatch": 64, "learning_rate": 5e-3, "dropout": 0.0, "left_context": 2, "right_context": 3},
-    "kws": {"epochs": 4, "minibatch": 64, "learning_rate": 5e-3, "dropout": 0.0, "left_context": 12, "right_context": 2, "smooth_frames": 5, "window_frames": 10},
+    "kws": {"epochs": 4, "minibatch": 64, "learning_rate": 5e-3, "dropout": 0.0, "left_context": 12, "right_context": 2}
+    | {"smooth_frames": 5, "window_frames": 10},
     "pack": {"epochs": 0},
     "decode": {"acoustic_scales": [0.3], "insertion_penalties": [0.5], "gmm": False},
     "report": {"bootstrap": 20},
@@ -108,7 +109,7 @@ def _make_alignments(root: Path, lang_: Lang, stretches: dict[str, dict[str, lis
             write_archive(out, f"word_{split}", sorted(words.items()))
 
 
-def in_process(function, items, names, n_jobs, log_dir):  # noqa: ANN001, ANN201
+def in_process(function, items, names, n_jobs, log_dir):
     return [function(pickle.loads(pickle.dumps(item))) for item in items]
 
 
