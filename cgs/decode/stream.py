@@ -86,19 +86,25 @@ class StreamSearch:
             self._check(scores)
             self._waiting.append(scores)
         ended: list[Utterance] = []
-        while sum(map(len, self._waiting)) >= STEP_FRAMES:
-            waiting = np.concatenate(self._waiting)
-            self._waiting = [waiting[STEP_FRAMES:]]
-            self._advance(waiting[:STEP_FRAMES])
+        while (block := self._next_step()) is not None:
+            self._advance(block)
             ended += self._pause_or_limit()
         return ended
 
+    def _next_step(self) -> np.ndarray | None:
+        """The next frames to search, None where too few are waiting."""
+        while len(self._waiting) > 1 and len(self._waiting[0]) < STEP_FRAMES:
+            self._waiting[:2] = [np.concatenate(self._waiting[:2])]
+        if not self._waiting or len(self._waiting[0]) < STEP_FRAMES:
+            return None
+        block, self._waiting[0] = np.split(self._waiting[0], [STEP_FRAMES])
+        return block
+
     def finish(self) -> list[Utterance]:
         """End the recording; returns the last utterance, if it holds a word."""
-        rest = np.concatenate(self._waiting) if self._waiting else np.zeros((0, 0), dtype=np.float32)
-        self._waiting = []
-        if len(rest):
-            self._advance(rest)
+        rest, self._waiting = self._waiting, []
+        if rest and len(rest[0]):  # fewer frames than a step, in one piece
+            self._advance(rest[0])
         return self._close() if self._n_frames else []
 
     def _check(self, scores: np.ndarray) -> None:

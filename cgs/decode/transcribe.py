@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +40,6 @@ class Answer:
         recording: which.
         seconds: its length.
         utterances: what was heard.
-        spent: processor time, s.
         error: why nothing was heard; "" where all went well.
         exit_code: of that error.
     """
@@ -49,7 +47,6 @@ class Answer:
     recording: Path
     seconds: Seconds = 0.0
     utterances: tuple[Utterance, ...] = ()
-    spent: Seconds = 0.0
     error: str = ""
     exit_code: int = 0
 
@@ -63,7 +60,6 @@ def answer(request: Request) -> Answer:
     path = request.recording
     try:
         model = loaded(request.model)
-        start = time.process_time()
         rate, seconds = audio_info(path)
         if rate != model.sample_rate and not request.resample:
             raise DataError(f"{path}: sample rate {rate} Hz, the model takes {model.sample_rate} Hz", "give --resample, or convert the recording")
@@ -72,7 +68,7 @@ def answer(request: Request) -> Answer:
             utterances = model.transcribe(samples, request.choice)
         except DataError as error:
             raise DataError(f"{path}: {error.message}", error.remedy) from error
-        return Answer(path, seconds, tuple(utterances), time.process_time() - start)
+        return Answer(path, seconds, tuple(utterances))
     except CgsError as error:
         return Answer(path, error=str(error), exit_code=error.exit_code)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,3 +44,25 @@ def test_speech_commands_keywords(corpora: Path, tmp_path: Path) -> None:
     only_first = ["--set", "systems.dense.seeds=[1]", "--set", "systems.cgs.seeds=[1]"]
     for row in rows("speech_commands", corpora / "speech_commands", tmp_path, *only_first):
         assert row["auc"] >= 0.97, row["system"]
+
+
+@pytest.mark.slow
+def test_yesno_from_a_stream(corpora: Path, tmp_path: Path) -> None:
+    """Every test recording in pieces of random sizes gives the words that stage 8 found in the whole."""
+    from cgs.data.audio import read_audio
+    from cgs.decode.export import Choice, export
+    from cgs.decode.listen import Ear
+    from cgs.decode.model_dir import Listening, Model
+
+    rows("yesno", corpora / "yesno", tmp_path / "exp", "--set", "nn.cmvn=running", "--set", "systems.dense.seeds=[1]", "--set", "systems.cgs.seeds=[1]")
+    export(tmp_path / "exp", Choice("cgs"), tmp_path / "model", {})
+    model, rng, n_words = Model(tmp_path / "model"), np.random.default_rng(0), 0
+    for line in (tmp_path / "exp" / "8-decode" / "cgs" / "seed1" / "packed.test.jsonl").read_text().splitlines():
+        told = json.loads(line)
+        samples = read_audio(corpora / "yesno" / f"{told['id'].rpartition('-')[2]}.wav", model.sample_rate)
+        ear = Ear(model, Listening())
+        events = [event for piece in np.split(samples, np.sort(rng.integers(0, len(samples), 50))) for event in ear.accept(piece)] + list(ear.finish())
+        words = [word.word for event in events if event.final for word in event.final.words]
+        assert " ".join(words) == told["hyp"], told["id"]
+        n_words += len(words)
+    assert n_words > 200
