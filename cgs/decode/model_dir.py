@@ -117,9 +117,8 @@ class Model:
         return GraphSearch(graph, pdf, lang.words, weights["beam"], weights["max_active"])
 
     def load(self) -> None:
-        """Read network and graph now, so that the first recording need not wait for them."""
-        self.scorer()
-        self.listener(Listening())
+        """Hear a second of nothing: everything has been read then, fits together, and the first recording need not wait for it."""
+        self.transcribe(np.zeros(self.sample_rate, dtype=np.float32), Listening())
 
     def scorer(self) -> ContextScores:
         """Normalised features in, scaled log-likelihoods or posteriors out."""
