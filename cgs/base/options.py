@@ -179,6 +179,9 @@ class HardwareOptions(Options):
 
 
 class ReportOptions(Options):
+    unit: Literal["word", "phone", "character"] = Field(
+        "word", description="what a word of the transcripts is, which names the error rate in tables: WER, PER or CER"
+    )
     bootstrap: Positive = Field(1000, description="resamplings of each interval")
     confidence: float = Field(0.95, gt=0, lt=1, description="of each interval")
 

@@ -7,7 +7,7 @@ from html import escape
 from cgs.report import plots
 from cgs.report.markdown import facts, notes
 from cgs.report.results import Material
-from cgs.report.tables import KINDS, Table, headlines, tables
+from cgs.report.tables import KINDS, Table, confusions_table, headlines, tables
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2327; --paper: #fdfdfb; --faint: #6a7378; --line: #d9dcd8; --kept: #3b82c4; --dropped: #e9ebe6;
@@ -66,8 +66,9 @@ def _task(material: Material, task: str) -> Section:
     shown = [table for table in tables(material) if table.title.endswith(KINDS[task])]
     if task == "kws":
         shown += [table for table in tables(material) if table.title == "AUC by keyword"]
+    shown += [table for table in [confusions_table(material)] if table.rows and task == "asr"]
     measures = ("auc",) if task == "kws" else ("wer", "ser")
-    name = "AUC" if task == "kws" else "word and sentence error rates"
+    name = "AUC" if task == "kws" else f"{material.results['unit']} and sentence error rates"
     figures = [
         _figure(
             plots.intervals_plot(material, task, measures),

@@ -95,7 +95,7 @@ def intervals_plot(material: Material, task: str, measures: Sequence[str]) -> st
             labels = [_short(row) for row in rows] if axis is grid[0] else [""] * len(rows)
             axis.set_yticks(range(len(rows)), labels)
             axis.set_ylim(len(rows) - 0.4, -0.6)
-            axis.set_xlabel("AUC" if measure == "auc" else f"{measure.upper()}, %")
+            axis.set_xlabel("AUC" if measure == "auc" else f"{material.measure_name(measure)}, %")
     return out[0]
 
 
@@ -119,7 +119,7 @@ def size_plot(material: Material, task: str) -> str:
         grid[0].set_xscale("log")
         _plain_logarithm(grid[0].xaxis)
         grid[0].set_xlabel("file size, kB")
-        grid[0].set_ylabel("AUC" if task == "kws" else "WER, %")
+        grid[0].set_ylabel("AUC" if task == "kws" else f"{material.measure_name(measure)}, %")
         grid[0].margins(0.12)
         grid[0].legend()
     return out[0]

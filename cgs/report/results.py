@@ -13,6 +13,9 @@ from cgs.report.comparison import compare
 from cgs.report.provenance import commit, machine, shown_command
 from cgs.report.rows import MAIN, collect_rows, decoded
 
+RATES = {"word": "WER", "phone": "PER", "character": "CER"}
+"""Name of the error rate for each report.unit."""
+
 
 @dataclass
 class Material:
@@ -31,6 +34,10 @@ class Material:
     training: dict[tuple[str, int], list[dict[str, Any]]] = field(default_factory=dict)
     roc: dict[tuple[str, str, int], tuple[list[float], list[float]]] = field(default_factory=dict)
     masks: dict[str, list[tuple[int, int, list[list[int]]] | None]] = field(default_factory=dict)
+
+    def measure_name(self, measure: str) -> str:
+        """A measure as tables and plots call it: "wer" is WER, or PER or CER where words are phones or characters."""
+        return RATES[self.results["unit"]] if measure == "wer" else measure.upper()
 
     def rows(self, task: str, main: bool = True) -> list[dict[str, Any]]:
         """Rows of a task, in the main condition or in the others."""
@@ -56,6 +63,7 @@ def gather(exp: Experiment) -> Material:
             "reference_supply_v": options.hardware.reference_supply_v,
             "n_macs": options.hardware.n_macs,
             "confidence": options.report.confidence,
+            "unit": options.report.unit,
             "data": {"splits": data["splits"], "dropped": data.get("dropped", {}), "notes": data.get("notes", {})},
             "lang": read_json(lang) if lang.exists() else {},
             "rows": rows,

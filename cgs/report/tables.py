@@ -4,6 +4,7 @@ Owns what is shown and how numbers are rounded; nothing is computed here."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,6 @@ from cgs.report.rows import MAIN
 
 DASH = "-"
 KINDS = {"asr": "recognition", "kws": "keyword spotting"}
-SCORE_HEADER = {"asr": ["WER, %", "SER, %", "sub / ins / del"], "kws": ["AUC", "missed at 1 FA/h, %"]}
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def headlines(material: Material) -> list[str]:
                 values = [summary[who][c["measure"]] for who in ((system, engine), (c["baseline"], "float"))]
                 form = number if c["measure"] == "auc" else lambda v: f"{percent(v)} %"
                 ours, theirs = (form(v["mean"]) if v else DASH for v in values)
-                parts.append(f"{c['measure'].upper()} {ours} against {theirs} of {c['baseline']} float, {sentence(c)}")
+                parts.append(f"{material.measure_name(c['measure'])} {ours} against {theirs} of {c['baseline']} float, {sentence(c)}")
         if chip := (row["hardware"] or {}).get("40nm"):
             slow = "" if chip["real_time"] else ", too slow for real time"
             parts.append(f"{with_prefix(chip['power_w'], 'W')} estimated at 40 nm and {chip['supply_v']:g} V{slow}")
@@ -113,23 +113,36 @@ def language_table(material: Material) -> Table:
 
 def systems_table(material: Material, task: str) -> Table:
     """One line for each network, engine and seed of a task in the main condition."""
-    scores = SCORE_HEADER[task]
+    scores = _score_header(material, task)
     header = ["system", "density", "block", "bits", *scores, "file", "smaller than float32, float64, %", "40 nm power", "rtf", "trained in"]
     rows = []
     for row in material.rows(task):
         form = [name_of(row), number(row["density"], 2), str(row["block"] or DASH), str(row["bits"] or DASH)]
-        rows.append([*form, *_scores(row, task), *_costs(row)])
+        rows.append([*form, *_scores(material, row, task), *_costs(row)])
     level = f"{100 * material.results['confidence']:g} %"
     misses = "FA/h: false alarms an hour. " if task == "kws" else ""
     caption = f"Test set. Brackets: {level} bootstrap intervals. {misses}File: bytes on disk, block indices included. Power: {_power_note(material)}."
     return Table(f"Systems: {KINDS[task]}", header, rows, caption)
 
 
-def _scores(row: dict[str, Any], task: str) -> list[str]:
+def _score_header(material: Material, task: str) -> list[str]:
+    if task == "kws":
+        return ["AUC", "missed at 1 FA/h, %"]
+    characters = ["CER, %"] if _has_characters(material) else []
+    return [f"{material.measure_name('wer')}, %", *characters, "SER, %", "sub / ins / del"]
+
+
+def _has_characters(material: Material) -> bool:
+    """False where words are phones or characters themselves."""
+    return bool(material.results["unit"] == "word")
+
+
+def _scores(material: Material, row: dict[str, Any], task: str) -> list[str]:
     if task == "kws":
         return [with_interval(row["auc"], row["auc_ci"], number), percent((row.get("miss_rate_at_alarms_per_hour") or {}).get("1"))]
     errors = " / ".join(str(row.get(key, DASH)) for key in ("substitutions", "insertions", "deletions"))
-    return [with_interval(row["wer"], row["wer_ci"]), with_interval(row["ser"], row["ser_ci"]), errors]
+    characters = [with_interval(row.get("cer"), row.get("cer_ci"))] if _has_characters(material) else []
+    return [with_interval(row["wer"], row["wer_ci"]), *characters, with_interval(row["ser"], row["ser_ci"]), errors]
 
 
 def _costs(row: dict[str, Any]) -> list[str]:
@@ -155,7 +168,7 @@ def seeds_table(material: Material, task: str) -> Table:
         form = number if task == "kws" else percent
         values = [f"{form(v['mean'])} ({form(v['min'])} to {form(v['max'])})" if (v := entry[m]) else DASH for m in measures]
         rows.append(["GMM" if entry["engine"] == "gmm" else f"{entry['system']} {entry['engine']}", str(entry["n_seeds"]), *values])
-    header = ["system", "seeds", *("AUC" if m == "auc" else f"{m.upper()}, %" for m in measures)]
+    header = ["system", "seeds", *("AUC" if m == "auc" else f"{material.measure_name(m)}, %" for m in measures)]
     return Table(f"Over seeds: {KINDS[task]}", header, rows, "Mean, and smallest to largest, over seeds.")
 
 
@@ -175,14 +188,14 @@ def comparison_table(material: Material, task: str) -> Table:
         "Paired bootstrap over the same utterances, in points of a hundred (AUC too: 0.10 is an AUC of 0.0010). An interval that holds 0 is called "
         '"not distinguishable"; that does not show that there is no difference.'
     )
-    header = ["condition", "system", "against", *(m.upper() for m in measures)]
+    header = ["condition", "system", "against", *map(material.measure_name, measures)]
     return Table(f"Is it worse than dense float? {KINDS[task]}", header, rows, caption)
 
 
 def conditions_table(material: Material, task: str) -> Table:
     """The other test conditions."""
-    rows = [[row["condition"], name_of(row), *_scores(row, task)] for row in material.rows(task, main=False)]
-    return Table(f"Other conditions: {KINDS[task]}", ["condition", "system", *SCORE_HEADER[task]], sorted(rows, key=lambda r: r[0]))
+    rows = [[row["condition"], name_of(row), *_scores(material, row, task)] for row in material.rows(task, main=False)]
+    return Table(f"Other conditions: {KINDS[task]}", ["condition", "system", *_score_header(material, task)], sorted(rows, key=lambda r: r[0]))
 
 
 def keyword_table(material: Material) -> Table:
@@ -197,6 +210,17 @@ def keyword_table(material: Material) -> Table:
         cells = [with_interval(scores[word]["auc"], scores[word]["auc_ci"], number) if word in scores else DASH for scores in columns.values()]
         rows.append([word, DASH if n_positive is None else str(n_positive), *cells])
     return Table("AUC by keyword", ["keyword", "times spoken", *columns], rows, "First seed of each system.")
+
+
+def confusions_table(material: Material) -> Table:
+    """The most frequent errors, a column for each system and engine (first seed)."""
+    columns: dict[str, list[str]] = {}
+    for row in material.rows("asr"):
+        found = [f"{ref or '(nothing)'} > {hyp or '(nothing)'}: {n}" for ref, hyp, n in row.get("confusions") or []]
+        columns.setdefault("GMM" if row["method"] == "gmm" else f"{row['system']} {row['engine']}", found)
+    rows = [[cell or DASH for cell in cells] for cells in itertools.zip_longest(*columns.values())]
+    told = "Spoken > recognised: how often; first seed of each system. All of them: <engine>.<split>.confusions.txt in 8-decode."
+    return Table("Most frequent errors", list(columns), rows, told)
 
 
 def hardware_table(material: Material) -> Table:

@@ -3,7 +3,8 @@
 Files beside result.json, for an engine, a split and, after the first, a vocabulary:
     <engine>.<split>[.<vocabulary>].jsonl      a line an utterance: id, speaker, ref, hyp, n_words, substitutions,
                                                insertions, deletions, complete
-    <engine>.<split>[.<vocabulary>].align.txt  rates of each speaker, then each utterance's alignment"""
+    <engine>.<split>[.<vocabulary>].align.txt  rates of each speaker, then each utterance's alignment
+    <engine>.<split>[.<vocabulary>].confusions.txt  errors by how often they happen"""
 
 from __future__ import annotations
 
@@ -15,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from cgs.base.files import read_lines, writing
+from cgs.base.files import read_lines, write_text, writing
 from cgs.score.align_text import show_alignment, show_speakers
+from cgs.score.characters import score_characters
+from cgs.score.confusions import MOST, confusions, show_confusions
 from cgs.score.wer import ErrorCounts, align_words, count_pairs, error_columns, rate_interval, sentence_error_rate, spoken, total
 
 
@@ -58,9 +61,11 @@ def score_recognition(utterances: Sequence[Recognised], options: IntervalOptions
     Args:
         utterances: of the split.
         options: of the intervals.
-    Returns: wer, wer_ci, ser, ser_ci (fractions; null where undefined), ci_unit, n_words, n_utterances, n_partial and the three kinds of errors.
+    Returns: wer, wer_ci, ser, ser_ci, cer, cer_ci (fractions; null where undefined), ci_unit, n_words, n_characters, n_utterances, n_partial,
+        the three kinds of errors, and the most frequent ones in `confusions`.
     """
-    counts = [count_pairs(align_words(spoken(u.ref), spoken(u.hyp))) for u in utterances]
+    pairs = [align_words(spoken(u.ref), spoken(u.hyp)) for u in utterances]
+    counts = [count_pairs(p) for p in pairs]
     speakers = [u.speaker for u in utterances]
     errors, n_words, wrong = error_columns(counts)
     settings = (speakers, options.level, options.n_resamplings, options.seed)
@@ -79,16 +84,19 @@ def score_recognition(utterances: Sequence[Recognised], options: IntervalOptions
         "substitutions": summed.substitutions,
         "insertions": summed.insertions,
         "deletions": summed.deletions,
+        "confusions": confusions(pairs)[:MOST],
+        **score_characters([(u.ref, u.hyp) for u in utterances], *settings),
     }
 
 
 def write_recognition(directory: Path, stem: str, utterances: Sequence[Recognised]) -> None:
-    """Write `<stem>.jsonl` and `<stem>.align.txt`."""
+    """Write `<stem>.jsonl`, `<stem>.align.txt` and `<stem>.confusions.txt`."""
     pairs = [align_words(spoken(u.ref), spoken(u.hyp)) for u in utterances]
     counts = [count_pairs(p) for p in pairs]
     with writing(directory / f"{stem}.jsonl") as stream:
         for utterance, errors in zip(utterances, counts, strict=True):
             stream.write(json.dumps(_line(utterance, errors), ensure_ascii=False) + "\n")
+    write_text(directory / f"{stem}.confusions.txt", show_confusions(confusions(pairs)))
     with writing(directory / f"{stem}.align.txt") as stream:
         stream.write(show_speakers(counts, [u.speaker for u in utterances]) + "\n")
         for utterance, aligned in zip(utterances, pairs, strict=True):

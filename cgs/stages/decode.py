@@ -85,7 +85,11 @@ def _vocabularies(exp: Experiment, name: str, seed: int) -> list[str]:
 
 def _recognition_options(exp: Experiment, vocabularies: Sequence[str], *without: str) -> dict[str, Any]:
     decode = exp.recipe.decode.model_dump(exclude={"gmm", "adaptation_scale", *without})
-    return {"decode": decode, "vocabularies": list(vocabularies), "report": exp.recipe.report.model_dump(), "seed": exp.recipe.recipe.seed}
+    return {"decode": decode, "vocabularies": list(vocabularies), "report": _intervals(exp), "seed": exp.recipe.recipe.seed}
+
+
+def _intervals(exp: Experiment) -> dict[str, Any]:
+    return exp.recipe.report.model_dump(include={"bootstrap", "confidence"})
 
 
 def _adapt_unit(exp: Experiment) -> Unit:
@@ -112,7 +116,7 @@ def _network_unit(exp: Experiment, name: str, seed: int) -> Unit:
     else:
         kws = exp.recipe.kws
         options = {"smooth_frames": kws.smooth_frames, "window_frames": kws.window_frames}
-        options |= {"report": exp.recipe.report.model_dump(), "seed": exp.recipe.recipe.seed}
+        options |= {"report": _intervals(exp), "seed": exp.recipe.recipe.seed}
     return exp.unit(system_unit("8-decode", name, seed), options, inputs, ["cgs.stages.decode"])
 
 

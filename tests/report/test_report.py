@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -13,12 +14,13 @@ import pytest
 
 from cgs.base.errors import DataError
 from cgs.base.experiment import Experiment
+from cgs.base.options import Recipe
 from cgs.report import comparison, plots, provenance
 from cgs.report.markdown import markdown
 from cgs.report.page import page
 from cgs.report.results import gather
 from cgs.report.rows import ROW_KEYS
-from cgs.report.tables import headlines, number
+from cgs.report.tables import headlines, number, systems_table
 from cgs.stages import report
 
 
@@ -117,6 +119,21 @@ def test_markdown_contains_the_numbers_of_the_results(written, results):
     assert not re.search(r"\bnan\b|None", text)
     columns = [line.count("|") for line in re.search(r"## Systems: recognition\n\n((?:\|.*\n)+)", text).group(1).splitlines()]
     assert len(set(columns)) == 1
+
+
+def test_phones_are_called_phones(made):
+    """report.unit names the rate; phones have no characters, and numbers stay the same."""
+    words, phones = gather(made), gather(dataclasses.replace(made, recipe=Recipe(**(made.recipe.model_dump() | {"report": {"unit": "phone"}}))))
+    shown = {"word": systems_table(words, "asr"), "phone": systems_table(phones, "asr")}
+    assert shown["word"].header[4:7] == ["WER, %", "CER, %", "SER, %"] and shown["phone"].header[4:6] == ["PER, %", "SER, %"]
+    assert [row[:5] for row in shown["word"].rows] == [row[:5] for row in shown["phone"].rows]
+    assert "; PER " in headlines(phones)[0] and ">PER<" in page(phones) and "WER" not in markdown(phones)
+
+
+def test_page_tells_the_most_frequent_errors(made, written):
+    found = json.loads((made.root / "8-decode/cgs/seed1/result.json").read_text())["engines"]["packed"]["test"]["confusions"]
+    ref, hyp, n = found[0]
+    assert hyp == "wrong" and n >= found[1][2] and f"<td>{ref} &gt; wrong: {n}</td>" in (written / "index.html").read_text(encoding="utf-8")
 
 
 def test_headlines_say_size_accuracy_and_power(made):

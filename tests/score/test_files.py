@@ -59,6 +59,8 @@ def test_recognition_entry_and_files_agree(tmp_path: Path) -> None:
     assert (ids, speakers) == (["ann-1", "ann-2", "bob-1"], ["ann", "ann", "bob"])
     assert (errors.tolist(), words.tolist(), wrong.tolist()) == ([0, 1, 1], [2, 0, 2], [0, 1, 1])
     text = (tmp_path / "float.test.align.txt").read_text(encoding="utf-8")
+    assert (entry["cer"], entry["n_characters"], entry["confusions"]) == (pytest.approx(5 / 14), 14, [(None, "up", 1), ("up", None, 1)])
+    assert (tmp_path / "float.test.confusions.txt").read_text(encoding="utf-8").splitlines()[1:3] == ["insertions: 1, 1 different", "     1  up"]
     assert "id: ann-2 (speaker ann) [partial: no path reached the end]" in text and "REF:  göhn UP" in text
 
 
