@@ -18,12 +18,14 @@ from cgs.base.errors import ConfigError, ProblemsError
 from cgs.base.options import Options, Recipe
 
 RECIPES = ROOT / "recipes"
+TEMPLATE = "TEMPLATE"
+"""Folder of what a new recipe is copied from; not a recipe itself."""
 
 
 def recipe_names() -> list[str]:
     """Every recipe of the repository and of CGS_HOME."""
     found = {path.parent.name for home in homes() for path in home.glob("recipes/*/recipe.toml")}
-    return sorted(name for name in found if not name.startswith("."))  # one that is being written lies aside under such a name
+    return sorted(name for name in found if name != TEMPLATE and not name.startswith("."))  # one that is being written lies aside under such a name
 
 
 def recipe_folder(name: str) -> Path:
