@@ -195,6 +195,8 @@ def decisions(plan: Plan, lexicon: Path | None) -> list[str]:
     longest = max(found.seconds.values(), default=0.0)
     if longest > LONG_SECONDS:
         told.append(f"the longest utterance lasts {longest:.0f} s: cut those over {LONG_SECONDS:.0f} s, alignment may fail")
+    if plan.ladder[0] == "sat":
+        told.append('networks adapt to each speaker, so all of a speaker is heard before a word is final: set nn.features = "fbank" if yours will be a stream')
     if plan.data.resample:
         told.append(f"recordings are converted to {plan.data.sample_rate} Hz: change data.sample_rate if most of the speech at test will be otherwise")
     told.append(f"licence and attribution: fill them in, in recipes/{plan.name}/recipe.toml")

@@ -8,7 +8,7 @@ from typing import Any
 
 from cgs.base.options import DataOptions
 from cgs.base.units import duration
-from cgs.data.import_choices import Size, size_for
+from cgs.data.import_choices import Size, ladder, size_for
 from cgs.data.imports import SHAPES, Options
 from cgs.data.survey import Survey
 
@@ -70,6 +70,11 @@ class Plan:
     def size(self) -> Size:
         """Sizes that fit it."""
         return size_for(self.hours, bool(self.options.keywords))
+
+    @property
+    def ladder(self) -> tuple[str, str]:
+        """Last step of the alignment, and why."""
+        return ladder(self.found, self.hours, bool(self.options.keywords))
 
 
 def script_text(plan: Plan) -> str:
@@ -164,15 +169,20 @@ def _lang(plan: Plan) -> str:
 def _training(plan: Plan) -> list[str]:
     size, told = plan.size, f"for {duration(plan.hours * 3600)} of training speech"
     rows: list[tuple[str, Any, str]] = [("mono_gaussians", size.mono, told)]
-    if size.model == "mono":
-        rows.append(("model", "mono", "too little speech for triphones"))
-    else:
+    model, why = plan.ladder
+    if model != "tri":
+        rows.append(("model", model, why))
+    if model != "mono":
         rows += [("n_leaves", size.leaves, ""), ("tri_gaussians", size.gaussians, "")]
     nn: list[tuple[str, Any, str]] = [("minibatch", 512, "")] if size.model != "mono" else [("epochs", 20, "short ones"), ("held_out_fraction", 0.1, "")]
-    nn += [("dropout", 0.2, "")] + ([("mel_warp", 0.1, "stands for other voices")] if size.model != "mono" else [])
+    nn.append(("dropout", 0.2, ""))
     if plan.options.keywords:
         return [_table("align", rows), _table("kws", [("minibatch", 512, ""), ("dropout", 0.2, ""), ("frame_stride", 2, "other speech is plenty")])]
-    return [_table("align", rows), _table("nn", nn + ([("frequency_masks", size.masks, "")] if size.masks else []))]
+    if model == "sat":
+        nn.append(("features", "fmllr", 'adapted to each speaker; with "fbank", which a stream needs, set mel_warp = 0.1'))
+    elif model != "mono":
+        nn += [("mel_warp", 0.1, "stands for other voices"), *([("frequency_masks", size.masks, "")] if size.masks else [])]
+    return [_table("align", rows), _table("nn", nn)]
 
 
 def _systems_asr(plan: Plan) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from cgs.base.options import DataOptions
-from cgs.data.corpus import SILENCE_WORD, Utterance
+from cgs.data.corpus import SILENCE_WORD, Seconds, Utterance
 from cgs.data.import_items import Item
 from cgs.data.imports import Options, place_of, speaker_of
 from cgs.data.survey import Survey
@@ -19,6 +20,12 @@ HIGHEST_RATE = 16000
 MOST_KEYWORDS = 10
 MOST_EMPTY = 0.02
 """Utterances without a transcript up to this share of a split are let pass; more is a question for the user."""
+
+LDA_HOURS = 1.0
+"""With less, LDA and MLLT are estimated from too few frames of each pdf."""
+MANY_SPEAKERS = 10
+ADAPTATION_SECONDS: Seconds = 30.0
+"""Speech of a speaker that adaptation needs: 3,000 frames for the 40 x 41 numbers of a transform, half of them pauses."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,28 @@ def size_for(hours: float, keywords: bool) -> Size:
     """The sizes for so many hours of training speech, as docs/new-corpus.md has them."""
     size = next(size for size in SIZES if hours <= size.hours)
     return replace(size, **{name: min(most, getattr(size, name)) for name, most in KEYWORD_SIZE.items()}) if keywords else size
+
+
+def ladder(found: Survey, hours: float, keywords: bool) -> tuple[str, str]:
+    """The last step of the alignment, as in align.model, and why.
+
+    Args:
+        found: the corpus.
+        hours: training speech.
+        keywords: a keyword recipe, whose GMM only has to find a few words.
+    Returns: "sat" where there are many voices and enough speech of each to adapt to, in dev and in the test splits too.
+    """
+    model = size_for(hours, keywords).model
+    if keywords or model == "mono" or hours < LDA_HOURS:
+        return model, "too little speech for triphones" if model == "mono" else ""
+    n_speakers = len(found.speakers("train"))
+    if not found.speakers_known or n_speakers < MANY_SPEAKERS:
+        return "lda_mllt", "too few speakers, or unknown ones, to adapt to"
+    each = {split: statistics.median(found.speaker_seconds(split).values()) for split, told in found.splits.items() if told}
+    poorest = min(each, key=each.__getitem__)
+    if each[poorest] < ADAPTATION_SECONDS:
+        return "lda_mllt", f"half of the speakers of {poorest} say no more than {each[poorest]:.0f} s: too little to adapt to"
+    return "sat", f"{n_speakers} speakers, {each['train']:.0f} s of each (median)"
 
 
 def with_draw(items: Iterable[Item], options: Options) -> Options:

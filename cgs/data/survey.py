@@ -51,6 +51,13 @@ class Survey:
         """Speakers of a split."""
         return {utterance.speaker for utterance in self.splits.get(split, [])}
 
+    def speaker_seconds(self, split: str) -> dict[str, Seconds]:
+        """Speech of each speaker of a split, s."""
+        told: dict[str, Seconds] = defaultdict(float)
+        for utterance in self.splits.get(split, []):
+            told[utterance.speaker] += self.seconds.get(utterance.id, 0.0)
+        return told
+
     @property
     def speakers_known(self) -> bool:
         """False where each utterance stands for a speaker of its own."""
