@@ -127,7 +127,7 @@ def systems_table(material: Material, task: str) -> Table:
 
 def _score_header(material: Material, task: str) -> list[str]:
     if task == "kws":
-        return ["AUC", "missed at 1 FA/h, %"]
+        return ["AUC", "missed at 1 FA/h, %", *(["right class, %"] if _has_classes(material) else [])]
     characters = ["CER, %"] if _has_characters(material) else []
     return [f"{material.measure_name('wer')}, %", *characters, "SER, %", "sub / ins / del"]
 
@@ -137,9 +137,15 @@ def _has_characters(material: Material) -> bool:
     return bool(material.results["unit"] == "word")
 
 
+def _has_classes(material: Material) -> bool:
+    """True where some condition holds isolated words only, so that each recording is of one class."""
+    return any(row.get("utterance_accuracy") is not None for row in material.results["rows"])
+
+
 def _scores(material: Material, row: dict[str, Any], task: str) -> list[str]:
     if task == "kws":
-        return [with_interval(row["auc"], row["auc_ci"], number), percent((row.get("miss_rate_at_alarms_per_hour") or {}).get("1"))]
+        classes = [percent(row.get("utterance_accuracy"))] if _has_classes(material) else []
+        return [with_interval(row["auc"], row["auc_ci"], number), percent((row.get("miss_rate_at_alarms_per_hour") or {}).get("1")), *classes]
     errors = " / ".join(str(row.get(key, DASH)) for key in ("substitutions", "insertions", "deletions"))
     characters = [with_interval(row.get("cer"), row.get("cer_ci"))] if _has_characters(material) else []
     return [with_interval(row["wer"], row["wer_ci"]), *characters, with_interval(row["ser"], row["ser_ci"]), errors]

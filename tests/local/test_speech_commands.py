@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,33 @@ def test_noise_folder(tmp_path: Path) -> None:
     (tmp_path / "noise" / "deep" / "9.wav").unlink()
     with pytest.raises(CorpusError, match="not enough noise for test"):
         sc.noise_cells(tmp_path / "noise", random.Random(0))
+
+
+def test_thirty_five_words(tmp_path: Path) -> None:
+    """A tree with the official archive's names: every word is a keyword, none is other speech, and a lacking word is told."""
+    recipe = load_recipe("speech_commands", "thirty_five_words")
+    options, words = sc.Options(**recipe.local), [word.lower() for word in sorted({word for word, _ in sc._lexicon()})]
+    root = tmp_path / "speech_commands_v0.02"
+    lists: dict[str, list[str]] = {"validation_list.txt": [], "testing_list.txt": []}
+    samples = np.random.default_rng(0).standard_normal(800) * 0.1
+    for word in words:
+        for speaker, name in (("004ae714", ""), ("0a2b400e", "validation_list.txt"), ("0132a06d", "testing_list.txt")):
+            write_wav(root / word / f"{speaker}_nohash_0.wav", samples, RATE)
+            if name:
+                lists[name].append(f"{word}/{speaker}_nohash_0.wav\n")
+    for name, lines in lists.items():
+        (root / name).write_text("".join(lines))
+    write_wav(root / "_background_noise_" / "running_tap.wav", np.tile(samples, 20 * 30), RATE)
+    for name in ("README.md", "LICENSE", "_background_noise_/README.md"):
+        (root / name).write_text("as in the archive\n")
+    sc.check_layout(root, options)
+    corpus = sc.prepare(root, tmp_path / "audio", options, 1)
+    assert len(corpus.keywords) == 35 and set(corpus.keywords) == {word.upper() for word in words}
+    for utterances in corpus.splits.values():
+        assert sorted(u.words[0] for u in utterances) == sorted(corpus.keywords)
+    shutil.rmtree(root / "sheila")
+    with pytest.raises(CorpusError, match="no folder for the keyword SHEILA"):
+        sc.check_layout(root, options)
 
 
 def test_layout(tmp_path: Path) -> None:
