@@ -99,10 +99,10 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """Checksum of a file's bytes, SHA-256 or another that hashlib knows."""
     with open(path, "rb") as stream:
-        sha = hashlib.sha256()
+        digest = hashlib.new(algorithm)
         while chunk := stream.read(CHUNK_BYTES):
-            sha.update(chunk)
-    return sha.hexdigest()
+            digest.update(chunk)
+    return digest.hexdigest()

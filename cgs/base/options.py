@@ -23,8 +23,23 @@ class Download(Options):
     """One file that stage 0 fetches for users with a network."""
 
     url: str = Field(description="where the archive is")
-    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="checksum of the archive")
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="checksum of the archive")
+    md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="weaker checksum, where no other is published; n_bytes is checked beside it")
     n_bytes: Positive | None = Field(None, description="size of the archive, in bytes, where it is known")
+    unpack: bool = Field(True, description="false for a plain file, which is put into the corpus's root")
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256, or MD5 where that is all there is."""
+        return self.sha256 or self.md5 or ""
+
+    @model_validator(mode="after")
+    def _can_be_checked(self) -> Download:
+        if (self.sha256 is None) == (self.md5 is None):
+            raise ValueError(f"{self.url}: give sha256, or md5 where its publisher states no other")
+        if self.md5 is not None and self.n_bytes is None:
+            raise ValueError(f"{self.url}: md5 alone is too weak; give n_bytes too")
+        return self
 
 
 class RecipeOptions(Options):

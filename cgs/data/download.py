@@ -1,4 +1,4 @@
-"""Fetching an archive and unpacking it safely: resumed after a break, checked by size and SHA-256, no path outside."""
+"""Fetching an archive and unpacking it safely: resumed after a break, checked by size and checksum, no path outside."""
 
 from __future__ import annotations
 
@@ -66,8 +66,9 @@ def _wrong(download: Download, path: Path) -> str:
     size = path.stat().st_size
     if download.n_bytes and size != download.n_bytes:
         return f"{size} bytes fetched, {download.n_bytes} expected"
-    digest = file_digest(path)
-    return "" if digest == download.sha256 else f"SHA-256 {digest[:16]}... instead of {download.sha256[:16]}..."
+    algorithm, name = ("sha256", "SHA-256") if download.sha256 else ("md5", "MD5")
+    digest = file_digest(path, algorithm)
+    return "" if digest == download.checksum else f"{name} {digest[:16]}... instead of {download.checksum[:16]}..."
 
 
 def _receive(url: str, part: Path) -> None:

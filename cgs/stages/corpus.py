@@ -27,7 +27,7 @@ def units(exp: Experiment) -> list[Unit]:
     if given:
         options["digest"] = tree_digest(given)
     elif recipe.corpus.download:
-        options["download"] = [download.sha256 for download in recipe.corpus.download]
+        options["download"] = [download.checksum for download in recipe.corpus.download]
     else:
         options |= {"seed": recipe.recipe.seed, "local": local_options(recipe).model_dump()}
         code.append(f"local.{recipe.recipe.name}")
@@ -80,10 +80,15 @@ def _downloaded(exp: Experiment, out: Path) -> Path:
     from cgs.data.download import fetch, unpack
 
     root = out / "raw"
-    for download in exp.recipe.corpus.download:
+    downloads = exp.recipe.corpus.download
+    for download in sorted(downloads, key=lambda download: not download.unpack):  # plain files last: their place is only known then
         archive = fetch(download, out / "archives")
-        LOG.info("  unpacking %s", archive.name)
-        root = unpack(archive, out / "raw")
+        if download.unpack:
+            LOG.info("  unpacking %s", archive.name)
+            root = unpack(archive, out / "raw")
+        else:
+            root.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(archive, root / archive.name)
     shutil.rmtree(out / "archives")
     return root
 

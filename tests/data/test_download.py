@@ -7,15 +7,20 @@ import http.server
 import io
 import tarfile
 import threading
+import types
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from cgs.base.errors import CorpusError
-from cgs.base.options import Download
+from cgs.base.experiment import Experiment
+from cgs.base.files import read_json
+from cgs.base.options import CorpusOptions, Download, Recipe, RecipeOptions, SystemOptions
 from cgs.data.download import fetch, unpack
+from cgs.stages import corpus
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -91,6 +96,45 @@ def test_wrong_checksum_and_size(server: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     with pytest.raises(CorpusError, match="7 bytes fetched, 5 expected"):
         fetch(download(f"{server}/a.tar", b"short"), tmp_path)
+
+
+def test_md5_with_its_size(server: str, tmp_path: Path) -> None:
+    Handler.body = b"correct"
+    right = {"md5": hashlib.md5(b"correct").hexdigest(), "n_bytes": 7}
+    assert fetch(Download(url=f"{server}/a.tar", **right), tmp_path).read_bytes() == b"correct"
+    with pytest.raises(CorpusError, match=r"b\.tar: MD5 [0-9a-f]{16}\.\.\. instead of 0{16}\.\.\.; the file was removed"):
+        fetch(Download(url=f"{server}/b.tar", md5="0" * 32, n_bytes=7), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({}, "http://a: give sha256, or md5 where its publisher states no other"),
+        ({"sha256": "0" * 64, "md5": "0" * 32}, "http://a: give sha256, or md5"),
+        ({"md5": "0" * 32}, "http://a: md5 alone is too weak; give n_bytes too"),
+        ({"md5": "0" * 31, "n_bytes": 7}, "should match pattern"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(keys: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Download(url="http://a", **keys)  # type: ignore[arg-type]
+
+
+def test_plain_file_lies_in_the_unpacked_root(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stage 0: two archives share a folder, and the lexicon goes into it, wherever it stands in the recipe."""
+    bodies = {"/a.tar.gz": tar_of({"Libri/a/x.txt": b"a"}), "/b.tar.gz": tar_of({"Libri/b/y.txt": b"b"}), "/lexicon.txt": b"A  AH0\n"}
+    monkeypatch.setattr(Handler, "body", property(lambda handler: bodies[handler.path]))
+    downloads = [download(f"{server}{path}", body).model_copy(update={"unpack": path.endswith("gz")}) for path, body in reversed(bodies.items())]
+    seen: list[Path] = []
+    local = types.SimpleNamespace(check_layout=lambda root, options: seen.append(root))
+    monkeypatch.setattr(corpus, "local_module", lambda recipe: local)
+    monkeypatch.setattr(corpus, "local_options", lambda recipe: None)
+    parts = {"recipe": RecipeOptions(name="x", title="x"), "corpus": CorpusOptions(licence="x", attribution="x", download=downloads)}
+    recipe = Recipe(**parts, systems={"dense": SystemOptions(task="asr", method="dense", hidden=[8])})
+    corpus.run(Experiment(tmp_path / "exp", recipe))
+    root = tmp_path / "exp" / "0-corpus" / "raw" / "Libri"
+    assert seen[0].name == "Libri" and sorted(str(path.relative_to(root)) for path in root.rglob("*.txt")) == ["a/x.txt", "b/y.txt", "lexicon.txt"]
+    assert read_json(tmp_path / "exp" / "0-corpus" / "corpus.json")["root"] == str(root)
 
 
 def test_no_network_and_no_file(server: str, tmp_path: Path) -> None:
