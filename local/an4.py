@@ -17,7 +17,8 @@ from cgs.base.errors import CorpusError, DataError
 from cgs.base.files import read_lines
 from cgs.data.corpus import Corpus, Utterance
 from cgs.data.layout import check_root, find_recording, refuse
-from local.cmudict import ALTERNATIVE, read_cmudict
+from cgs.data.pronunciations import VARIANT
+from local.cmudict import read_cmudict
 from local.dev_speakers import draw_dev_speakers
 
 SAMPLE_RATE = 16000
@@ -97,7 +98,7 @@ def read_transcripts(path: Path) -> dict[str, tuple[str, ...]]:
             raise DataError(f"{path}:{number}: {line!r} is not: words (utterance)", "copy the file again")
         if match["name"] in table:
             raise DataError(f"{path}:{number}: {match['name']}: duplicate, listed before", "keep one")
-        table[match["name"]] = tuple(ALTERNATIVE.sub(r"\1", word).upper() for word in match["words"].split() if word.lower() not in NOT_WORDS)
+        table[match["name"]] = tuple(VARIANT.sub("", word).upper() for word in match["words"].split() if word.lower() not in NOT_WORDS)
     return table
 
 

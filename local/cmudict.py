@@ -1,18 +1,15 @@
 """Pronunciations in the format of CMUdict, which several corpora share: "WORD(2)  P R AH0 N" with comments.
 
-Owns the ARPABET phones without stress, and what is dropped or merged on the way to them."""
+Owns what is dropped or merged on the way to ARPABET phones without stress."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from cgs.base.errors import DataError
-from cgs.base.files import read_lines
 from cgs.base.log import LOG
+from cgs.data.pronunciations import ARPABET, dictionary_entries, without_stress
 
-PHONES = frozenset("AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split())  # noqa: SIM905
-ALTERNATIVE = re.compile(r"(.+)\([0-9]+\)")
 MOST_TOLD = 5
 
 Pairs = list[tuple[str, tuple[str, ...]]]
@@ -29,15 +26,10 @@ def read_cmudict(path: Path) -> tuple[Pairs, str]:
     lexicon: dict[tuple[str, tuple[str, ...]], None] = {}
     odd: list[str] = []
     merged = 0
-    for number, line in enumerate(read_lines(path), start=1):
-        if line.startswith(";;;") or not line.strip():
-            continue
-        word, *stressed = line.split(" #", 1)[0].split()
-        phones = tuple(phone.rstrip("012") for phone in stressed)
-        numbered = ALTERNATIVE.fullmatch(word)
-        pair = (numbered[1] if numbered else word).upper(), phones
-        if not phones or not PHONES.issuperset(phones):
-            odd.append(f"{path}:{number}: {line!r} is not a word with ARPABET phones")
+    for entry in dictionary_entries(path):
+        pair = entry.word.upper(), without_stress(entry.phones)
+        if not entry.phones or not ARPABET.issuperset(pair[1]):
+            odd.append(f"{entry.place}: {entry.line!r} is not a word with ARPABET phones")
         elif pair in lexicon:
             merged += 1
         else:

@@ -14,14 +14,13 @@ from pydantic import Field
 from cgs.base import options as base
 from cgs.base.errors import DataError
 from cgs.base.files import read_lines
-from cgs.base.log import LOG
 from cgs.data.corpus import Corpus, Utterance
 from cgs.data.layout import check_root, find_recording, refuse
+from local.cmudict import read_cmudict
 
 SPLITS = ("train", "test")
 FILES = ("text", "wav.scp", "utt2spk", "spk2gender", "spk2age")
 ADULT_AGE = 16
-PHONES = frozenset("AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split())  # noqa: SIM905
 LAYOUT_REMEDY = "give the folder speechocean762 with train, test, WAVE and resource inside, see recipes/speechocean762/README.md"
 
 
@@ -56,7 +55,7 @@ def prepare(root: Path, audio_dir: Path, options: Options, seed: int) -> Corpus:
     dev = _dev_speakers({name: int(age) for name, age in _table(root / "train" / "spk2age").items()}, options.dev_speakers, seed)
     train = [utterance for utterance in official["train"] if utterance.speaker not in dev]
     tuning = [utterance for utterance in official["train"] if utterance.speaker in dev]
-    lexicon, note = read_stressless_lexicon(root / "resource" / "lexicon.txt")
+    lexicon, note = read_cmudict(root / "resource" / "lexicon.txt")
     return Corpus(
         splits={"train": train, "dev": tuning, "test": official["test"]},
         lexicon=lexicon,
@@ -65,28 +64,6 @@ def prepare(root: Path, audio_dir: Path, options: Options, seed: int) -> Corpus:
         notes={"split": f"official; dev: training speakers {', '.join(sorted(dev))}", "lexicon": note},
         unseen_speakers=("dev", "test"),
     )
-
-
-def read_stressless_lexicon(path: Path) -> tuple[list[tuple[str, tuple[str, ...]]], str]:
-    """Pronunciations without stress digits, and a line on what was merged or dropped.
-
-    Raises: DataError: not UTF-8, or nothing left.
-    """
-    lexicon: dict[tuple[str, tuple[str, ...]], None] = {}
-    dropped = merged = 0
-    for number, line in enumerate(read_lines(path), start=1):
-        word, *stressed = line.split() or [""]
-        phones = tuple(phone.rstrip("012") for phone in stressed)
-        if not phones or not PHONES.issuperset(phones):
-            dropped += 1
-            LOG.warning("  %s:%d: dropped: %r is not a word with phones", path, number, line)
-        elif (word, phones) in lexicon:
-            merged += 1
-        else:
-            lexicon[word, phones] = None
-    if not lexicon:
-        raise DataError(f"{path}: no pronunciation left", "copy the lexicon of the corpus again")
-    return list(lexicon), f"{len(lexicon)} pronunciations; {dropped} odd lines dropped, {merged} merged that differ in stress only"
 
 
 def _dev_speakers(ages: dict[str, int], n_speakers: int, seed: int) -> set[str]:

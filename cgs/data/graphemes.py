@@ -5,14 +5,13 @@ made (CMUdict, or "WORD PH PH"), so that their words meet the transcripts in one
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from pathlib import Path
 
 from cgs.base.errors import DataError
-from cgs.base.files import read_lines
 from cgs.data.corpus import SILENCE_WORD
 from cgs.data.lexicon import Pronunciations
+from cgs.data.pronunciations import CONSONANTS, VOWELS, dictionary_entries, without_stress
 
 APOSTROPHES = str.maketrans(dict.fromkeys("\u2019\u02bc\uff07\u05f3", "'"))
 INSIDE_A_WORD = "'_"
@@ -25,9 +24,6 @@ LETTER_CHANGING = {7, 9, 21, 23, 24, 25}
 Vowel signs and points are sounds of their own."""
 UNSPACED = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))
 """Kana and Chinese characters, which are written without spaces."""
-VARIANT = re.compile(r"\(\d+\)$")
-VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())  # noqa: SIM905
-CONSONANTS = frozenset("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split())  # noqa: SIM905
 
 
 def words_of(text: str, split_unspaced: bool = True) -> tuple[str, ...]:
@@ -80,21 +76,18 @@ def read_pronunciations(path: Path) -> tuple[Pronunciations, str]:
     """
     entries: list[tuple[str, tuple[str, ...]]] = []
     n_odd = 0
-    for number, line in enumerate(read_lines(path), start=1):
-        if line.startswith(";;;") or not line.strip():
-            continue
-        word, *told = line.partition(" #")[0].split()
-        if not told:
-            raise DataError(f"{path}:{number}: {line!r}: no phones", "write: word phone phone")
-        name = VARIANT.sub("", word)
-        if words_of(name, split_unspaced=False) == (_plain(name),) and name != SILENCE_WORD:
-            entries.append((_plain(name), tuple(told)))
+    for entry in dictionary_entries(path):
+        if not entry.phones:
+            raise DataError(f"{entry.place}: {entry.line!r}: no phones", "write: word phone phone")
+        word = _plain(entry.word)
+        if words_of(entry.word, split_unspaced=False) == (word,) and entry.word != SILENCE_WORD:
+            entries.append((word, entry.phones))
         else:
             n_odd += 1
     stressed = _is_arpabet({phone for _, phones in entries for phone in phones})
     lexicon: Pronunciations = {}
     for word, phones in entries:
-        plain = tuple(phone.rstrip("012") for phone in phones) if stressed else phones
+        plain = without_stress(phones) if stressed else phones
         if plain not in lexicon.setdefault(word, []):
             lexicon[word].append(plain)
     if not lexicon:

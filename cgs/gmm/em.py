@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -221,11 +221,3 @@ def single_gaussians(counts: np.ndarray, first: np.ndarray, second: np.ndarray, 
 
 def _strongest(occupancy: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return np.array([start + int(np.argmax(occupancy[start:end])) for start, end in zip(offsets[:-1], offsets[1:], strict=True)])
-
-
-def with_boosted(gmms: DiagonalGmms, pdfs: Sequence[int], factor: float) -> DiagonalGmms:
-    """The model with the likelihood of some pdfs, e.g. silence, multiplied by `factor`."""
-    weights = gmms.weights.copy()
-    for pdf in pdfs:
-        weights[gmms.offsets[pdf] : gmms.offsets[pdf + 1]] *= factor
-    return replace(gmms, weights=weights)

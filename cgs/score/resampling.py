@@ -5,7 +5,7 @@ where there are enough of them; otherwise single utterances are, and the interva
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,6 @@ from cgs.base.errors import ShapeError
 
 MIN_SPEAKERS = 10
 """With fewer speakers their resampling has too few distinct outcomes to give an interval."""
-BLOCK = 64
-"""Resamplings held in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,6 @@ class Resampling:
     counts: np.ndarray
     unit_of: np.ndarray
     unit: str
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Yield (at most 64, N) float64: how often each utterance is in each resampled set."""
-        for start in range(0, len(self.counts), BLOCK):
-            yield self.counts[start : start + BLOCK].astype(np.float64)[:, self.unit_of]
 
     def totals(self, values: np.ndarray) -> np.ndarray:
         """Totals of `values` over every resampled set.

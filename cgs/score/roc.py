@@ -11,7 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgs.base.errors import ShapeError
-from cgs.score.resampling import BLOCK, Interval, Resampling, draw_resampling
+from cgs.score.resampling import Interval, Resampling, draw_resampling
+
+BLOCK = 64
+"""Speakers or utterances whose pairs with all others are counted at a time."""
 
 
 @dataclass(frozen=True)

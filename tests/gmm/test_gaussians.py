@@ -10,7 +10,6 @@ import pytest
 from scipy.stats import norm
 
 from cgs.base.errors import FormatError, ShapeError
-from cgs.gmm.em import with_boosted
 from cgs.gmm.gaussians import DiagonalGmms, from_moments
 from cgs.gmm.model import AcousticGmm
 from cgs.gmm.train import roots
@@ -59,12 +58,6 @@ def test_far_frames_stay_finite(model: AcousticGmm):
 def test_wrong_dimension_names_both(model: AcousticGmm):
     with pytest.raises(ShapeError, match=r"\(4, 13\).*5 dimensions"):
         model.log_likelihoods(np.zeros((4, 13), dtype=np.float32))
-
-
-def test_boost_adds_its_logarithm():
-    gmms, frames = drawn(3), np.zeros((2, 5), dtype=np.float32)
-    change = with_boosted(gmms, [1], 1.25).log_likelihoods(frames) - gmms.log_likelihoods(frames)
-    np.testing.assert_allclose(change, [[0, np.log(1.25), 0]] * 2, atol=1e-5)
 
 
 def test_saved_model_is_the_same_to_the_bit(model: AcousticGmm, tmp_path: Path):

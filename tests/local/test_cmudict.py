@@ -13,10 +13,10 @@ from local.dev_speakers import draw_dev_speakers
 
 def test_comments_alternatives_and_stress(tmp_path: Path) -> None:
     path = tmp_path / "dict"
-    path.write_text(";;; # a comment\nA\tAH0\nA(2)  EY1\nA(3)  EY0\nread  R EH1 D # past tense\nODD\nBAD  QX\n\n")
+    path.write_text(";;; # a comment\nA\tAH0\nA(2)  EY1\nA(3)  EY0\nread  R EH1 D # past tense\nODD\nBAD  QX\n\n # aside\n(1)  W AH1 N\n")
     lexicon, note = read_cmudict(path)
-    assert lexicon == [("A", ("AH",)), ("A", ("EY",)), ("READ", ("R", "EH", "D"))]
-    assert note == "3 pronunciations; 2 odd lines dropped, 1 merged that differ in stress only"
+    assert lexicon == [("A", ("AH",)), ("A", ("EY",)), ("READ", ("R", "EH", "D")), ("(1)", ("W", "AH", "N"))]
+    assert note == "4 pronunciations; 2 odd lines dropped, 1 merged that differ in stress only"
 
 
 def test_another_file_is_refused_with_its_first_line(tmp_path: Path) -> None:

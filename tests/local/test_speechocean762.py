@@ -51,9 +51,9 @@ def test_split_and_language_model_text(tmp_path: Path) -> None:
 
 
 def test_lexicon_without_stress(tmp_path: Path) -> None:
-    lexicon, note = so.read_stressless_lexicon(planted(tmp_path) / "resource" / "lexicon.txt")
-    assert lexicon == [("WE", ("W", "IY")), ("CALL", ("K", "AO", "L"))]
-    assert note == "2 pronunciations; 2 odd lines dropped, 1 merged that differ in stress only"
+    corpus = so.prepare(planted(tmp_path), tmp_path / "audio", so.Options(dev_speakers=2), 1)
+    assert corpus.lexicon == [("WE", ("W", "IY")), ("CALL", ("K", "AO", "L"))]
+    assert corpus.notes["lexicon"] == "2 pronunciations; 2 odd lines dropped, 1 merged that differ in stress only"
 
 
 BREACHES: list[tuple[Callable[[Path], object], str]] = [

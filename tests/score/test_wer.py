@@ -123,7 +123,7 @@ def test_resampled_totals_are_sums_over_the_drawn_utterances() -> None:
     speakers = [f"s{i % 11}" for i in range(40)]
     resampling = draw_resampling(speakers, 70, seed=5)
     values = np.random.default_rng(0).random((40, 2))
-    drawn = np.concatenate(list(resampling.blocks()))
+    drawn = resampling.counts[:, resampling.unit_of]
     assert drawn.shape == (70, 40)
     np.testing.assert_allclose(resampling.totals(values), drawn @ values)
     assert (resampling.counts.sum(axis=1) == 11).all()
