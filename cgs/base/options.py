@@ -58,7 +58,7 @@ class DataOptions(Options):
     sample_rate: Positive = Field(16000, description="samples per second of every recording; anything else is an error unless data.resample")
     resample: bool = Field(False, description="resample recordings of another rate (torchaudio) instead of refusing them")
     max_oov_fraction: Fraction = Field(0.0, description="words of the training text missing from the lexicon, at most")
-    max_bad_fraction: Fraction = Field(0.0, description="utterances that may be dropped for a stated reason (empty, too short), at most")
+    max_bad_fraction: Fraction = Field(0.0, description="utterances that may be dropped for a stated reason (empty, nothing but zeros, too short), at most")
 
 
 class LangOptions(Options):

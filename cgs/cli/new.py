@@ -180,7 +180,7 @@ def decisions(plan: Plan, lexicon: Path | None) -> list[str]:
     if found.problems:
         told.append("mend the problems above, or name the utterances in local.leave_out: stage 1 refuses them")
     if found.empty and not plan.data.max_bad_fraction:
-        told.append(f"{len(found.empty)} utterances lack a transcript or are too short: mend them, or raise data.max_bad_fraction")
+        told.append(f"{len(found.empty)} utterances lack a transcript, hold nothing but zeros, or are too short: mend them, or raise data.max_bad_fraction")
     if lexicon and found.missing and not plan.data.max_oov_fraction:
         told.append(f"{len(found.missing)} words are missing from {lexicon}: add them, or raise data.max_oov_fraction")
     told += _about_splits(found, options)

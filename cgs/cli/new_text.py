@@ -126,7 +126,7 @@ def _data(plan: Plan) -> str:
     if data.resample:
         rows.append(("resample", True, "recordings of other rates are converted"))
     if data.max_bad_fraction:
-        rows.append(("max_bad_fraction", data.max_bad_fraction, f"{len(plan.found.empty)} utterances without a transcript, or too short, are dropped"))
+        rows.append(("max_bad_fraction", data.max_bad_fraction, f"{len(plan.found.empty)} utterances without a transcript, silent, or too short, are dropped"))
     if data.max_oov_fraction:
         rows.append(("max_oov_fraction", data.max_oov_fraction, f"{len(plan.found.missing)} words are not in the lexicon and train as unknown"))
     return _table("data", rows)

@@ -19,6 +19,10 @@ from cgs.data.corpus import Seconds
 PCM_SCALE = 32768
 STREAMED_BYTES = 0x7FFFF000
 """A WAV header from a pipe states at least this many bytes: it does not know the length."""
+INEXACT = ("OGG", "MP3")
+"""Formats in which a sample sought is not quite the sample found, or the first after it cannot be decoded: read from the begin."""
+SILENCE_BLOCK = 4096
+"""Samples read at a time in search of one that is not 0, after rounding to 16 bits: Opus makes tiny numbers of zeros."""
 FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
 OGG_PAGE_BYTES = 65307
 OGG_LAST_PAGE = 0x04
@@ -63,6 +67,33 @@ def read_audio(path: Path, sample_rate: int, start: Seconds | None = None, end: 
     if not np.isfinite(samples).all():
         raise DataError(f"{path}: sample {int(np.flatnonzero(~np.isfinite(samples))[0])} is not a finite number", "convert the recording again")
     return resampled(samples, rate, sample_rate) if rate != sample_rate else samples
+
+
+def is_silent(path: Path, start: Seconds | None = None, end: Seconds | None = None) -> bool:
+    """True where no sample of a recording or of a part is a 16-bit step away from 0; stops at the first that is, so sound costs one block.
+
+    Args:
+        path: a recording that `audio_info` accepts.
+        start, end: the part, s; None for the recording's own begin and end.
+    Raises: DataError: it cannot be decoded.
+    """
+    try:
+        with sf.SoundFile(str(path)) as sound:
+            first, last = round((start or 0.0) * sound.samplerate), sound.frames if end is None else min(round(end * sound.samplerate), sound.frames)
+            sound.seek(first)
+            place = first
+            while place < last and len(block := sound.read(min(last - place, SILENCE_BLOCK), dtype="float32")):
+                if not _rounds_to_zero(block):
+                    return False
+                place += len(block)
+            sought = first > 0 and sound.format in INEXACT
+    except sf.LibsndfileError as error:
+        raise DataError(f"{path}: cannot be decoded ({error.error_string.strip()})", "the file is damaged or truncated: copy it again") from error
+    return not sought or _rounds_to_zero(_samples(path, first, last))
+
+
+def _rounds_to_zero(samples: np.ndarray) -> bool:
+    return bool(np.abs(samples).max(initial=0.0) < 0.5 / PCM_SCALE)
 
 
 def resampled(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
@@ -113,7 +144,7 @@ def _checked_info(path: Path) -> Any:
 def _samples(path: Path, first: int, last: int) -> np.ndarray:
     try:
         with sf.SoundFile(str(path)) as sound:
-            if sound.format == "OGG":
+            if sound.format in INEXACT:
                 samples = sound.read(last, dtype="float32")[first:]
             else:
                 sound.seek(first)

@@ -1,6 +1,6 @@
 """Whether a corpus may be used: its recordings, its splits and its lexicon, checked before anything is written.
 
-Utterances that are empty or too short are dropped, counted and limited; every other problem ends the run."""
+Utterances that are empty, silent or too short are dropped, counted and limited; every other problem ends the run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cgs.base.errors import DataError
 from cgs.base.files import digest_of, file_digest
 from cgs.base.log import LOG, progress
 from cgs.base.options import DataOptions
+from cgs.data.audio import is_silent
 from cgs.data.corpus import SILENCE_WORD, Corpus, Seconds, Utterance
 from cgs.data.lexicon import Pronunciations
 from cgs.data.text import count_oov, listed, oov_fraction
@@ -40,7 +41,7 @@ class Screened:
 
 
 def screen(corpus: Corpus, options: DataOptions) -> Screened:
-    """Check every utterance of a corpus and drop those that are empty or too short.
+    """Check every utterance of a corpus and drop those that are empty, silent or too short.
 
     Raises: ProblemsError: missing, truncated or NaN recordings, another rate, duplicate ids, splits that overlap.
         DataError: a split is missing or empty, or more were dropped than data.max_bad_fraction allows.
@@ -113,10 +114,18 @@ def _screen_one(
     start, end = utterance.start or 0.0, seconds if utterance.end is None else utterance.end
     if not 0 <= start <= end <= seconds + 1e-6:
         problems.add(f"utterance {utterance.id}", f"part {start} s to {end} s is not inside {utterance.wav} ({seconds:.3f} s)", "mend the times")
+        return ""
     screened.durations[utterance.id] = end - start
     if not seconds:
         return "no samples"
-    return f"shorter than {MIN_SECONDS} s" if end - start < MIN_SECONDS else ""
+    if end - start < MIN_SECONDS:
+        return f"shorter than {MIN_SECONDS} s"
+    return "nothing but zeros" if says_something(utterance) and is_silent(utterance.wav, start, end) else ""
+
+
+def says_something(utterance: Utterance) -> bool:
+    """True where the transcript holds more than the silence word: a recording of silence may be all zeros, speech may not."""
+    return any(word != SILENCE_WORD for word in utterance.words)
 
 
 def _check_names(splits: dict[str, list[Utterance]], problems: Problems) -> None:

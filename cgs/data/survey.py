@@ -13,7 +13,7 @@ from cgs.base.files import file_digest
 from cgs.base.log import progress
 from cgs.base.units import duration, percent
 from cgs.data.corpus import SILENCE_WORD, Seconds, Utterance
-from cgs.data.screening import MIN_SECONDS, REQUIRED_SPLITS
+from cgs.data.screening import MIN_SECONDS, REQUIRED_SPLITS, says_something
 from cgs.data.text import count_oov, listed
 
 MOST_NAMED = 5
@@ -28,7 +28,7 @@ class Survey:
         seconds: length of each utterance whose recording could be read, s.
         rates: sample rate of each recording that could be read, Hz.
         problems: what stage 1 will refuse, each with its place and remedy.
-        empty: utterances without a transcript, or too short: stage 1 drops them up to a limit.
+        empty: utterances without a transcript, of zeros only, or too short: stage 1 drops them up to a limit.
         same_audio: groups of utterances whose recordings are equal, byte for byte.
         missing: words outside the lexicon with their counts.
         n_phones: phones of the lexicon.
@@ -116,7 +116,7 @@ def everyone(splits: Mapping[str, list[Utterance]]) -> list[Utterance]:
 
 def _measure(found: Survey) -> None:
     """Lengths, rates, and recordings that cannot be read."""
-    from cgs.data.audio import audio_info
+    from cgs.data.audio import audio_info, is_silent
 
     lengths: dict[Path, Seconds] = {}
     bad: set[Path] = set()
@@ -135,8 +135,11 @@ def _measure(found: Survey) -> None:
             found.problems.append(f"utterance {utterance.id}: part {start} s to {end} s is not inside {utterance.wav} ({length:.3f} s) (mend the times)")
             continue
         found.seconds[utterance.id] = end - start
-        if not utterance.words or end - start < MIN_SECONDS:
-            found.empty.append(utterance.id)
+        try:
+            if not utterance.words or end - start < MIN_SECONDS or (says_something(utterance) and is_silent(utterance.wav, start, end)):
+                found.empty.append(utterance.id)
+        except DataError as error:
+            found.problems.append(f"utterance {utterance.id}: {error}")
 
 
 def same_audio(utterances: Iterable[Utterance]) -> list[list[str]]:
@@ -166,7 +169,7 @@ def report(found: Survey) -> list[str]:
     lengths = sorted(found.seconds.values())
     if lengths:
         lines.append(f"lengths: {lengths[0]:.2f} s at least, {statistics.median(lengths):.2f} s median, {lengths[-1]:.2f} s at most")
-    lines.append(_named("without a transcript, or too short", found.empty))
+    lines.append(_named("without a transcript, silent, or too short", found.empty))
     lines.append(_named("same recording twice", [" = ".join(group[:3]) for group in found.same_audio]))
     for split, count in found.shared_sentences().items():
         sentences = f"{count} of {len(found.splits[split])} sentences in both ({percent(count / max(len(found.splits[split]), 1), 1)} %)"

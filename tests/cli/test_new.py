@@ -11,6 +11,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import local
@@ -208,6 +209,7 @@ def test_defects_are_told_and_left_to_the_user(tmp_path: Path, home: Path, capsy
     made.sound(root / "wav" / "s4-u1.wav", 1, rate=11025)
     text = (root / "data.csv").read_text(encoding="utf-8")
     (root / "data.csv").write_text(re.sub(r"(s5-u1\.wav,)[^,]*", r"\1...", text), encoding="utf-8")
+    made.write_wav(root / "wav" / "s6-u1.wav", np.zeros(4000), made.RATE)
     with open(root / "data.csv", "a", encoding="utf-8") as stream:
         stream.write(f"{made.sound(root / 'wav' / 'late.wav', 999)},<laughs> 12 times,s5,f\n")
     assert main(["--new", "mended", "--from", str(root)]) == 4
@@ -217,7 +219,7 @@ def test_defects_are_told_and_left_to_the_user(tmp_path: Path, home: Path, capsy
     assert "to decide 1: mend the problems above, or name the utterances in local.leave_out" in told
     toml = (home / "recipes" / "mended" / "recipe.toml").read_text(encoding="utf-8")
     assert re.search(r"^sample_rate = 8000 +# the commonest of 8000, 11025 Hz", toml, re.M) and "resample = true" in toml
-    assert re.search(r"^max_bad_fraction = 0\.01\d* +# 1 utterances without a transcript, or too short, are dropped$", toml, re.M)
+    assert re.search(r"^max_bad_fraction = 0\.0\d+ +# 2 utterances without a transcript, silent, or too short, are dropped$", toml, re.M)
     words = ["--recipe", "mended", "--corpus", str(root), "--exp", str(tmp_path / "exp"), "--stop-stage", "1"]
     assert main(words) == 4
     assert main([*words, "--set", 'local.leave_out=["s3-wav_s3-u1"]']) == 0, capsys.readouterr().err

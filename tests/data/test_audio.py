@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgs.base.errors import DataError
-from cgs.data.audio import audio_info, read_audio, write_wav
+from cgs.data.audio import audio_info, is_silent, read_audio, write_wav
 
 RATE = 16000
 FORMATS = [
@@ -33,6 +33,31 @@ def tone(seconds: float = 0.5) -> np.ndarray:
 def written(path: Path, kind: str, subtype: str) -> Path:
     sf.write(path, tone(), RATE, format=kind, subtype=subtype)
     return path
+
+
+@pytest.mark.parametrize(("kind", "subtype", "suffix"), [*FORMATS, ("MP3", "MPEG_LAYER_III", "mp3")])
+def test_silence_is_nothing_but_zeros(tmp_path: Path, kind: str, subtype: str, suffix: str) -> None:
+    """Half a second of zeros, then a tone: the whole is not silent, its first part is; a file of zeros is."""
+    path, zeros = tmp_path / f"a.{suffix}", tmp_path / f"zeros.{suffix}"
+    sf.write(path, np.concatenate([np.zeros(RATE // 2), tone()]), RATE, format=kind, subtype=subtype)
+    sf.write(zeros, np.zeros(RATE), RATE, format=kind, subtype=subtype)
+    assert is_silent(zeros) and is_silent(zeros, 0.2, 0.9)
+    assert not is_silent(path) and not is_silent(path, 0.7, 0.8) and is_silent(path, 0.0, 0.3)
+
+
+def test_part_of_an_mp3_is_what_it_is_in_the_whole(tmp_path: Path) -> None:
+    """A frame of MP3 leans on those before it: sought directly, its first samples cannot be decoded."""
+    path = tmp_path / "a.mp3"
+    sf.write(path, tone(2.0), RATE, format="MP3", subtype="MPEG_LAYER_III")
+    whole = read_audio(path, RATE)
+    np.testing.assert_array_equal(read_audio(path, RATE, 0.7, 0.8), whole[round(0.7 * RATE) : round(0.8 * RATE)])
+
+
+def test_one_sample_is_no_silence(tmp_path: Path) -> None:
+    samples = np.zeros(3 * RATE, dtype=np.int16)
+    samples[-1] = 1
+    sf.write(tmp_path / "a.wav", samples, RATE)
+    assert not is_silent(tmp_path / "a.wav") and is_silent(tmp_path / "a.wav", None, 2.9)
 
 
 @pytest.mark.parametrize(("kind", "subtype", "suffix"), FORMATS)

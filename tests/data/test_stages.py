@@ -16,7 +16,7 @@ import cgs.stages.data as stage1
 from cgs.base.errors import CgsError, ConfigError, CorpusError, DataError, ProblemsError
 from cgs.base.experiment import Experiment
 from cgs.base.files import read_json
-from cgs.data.corpus import Corpus
+from cgs.data.corpus import SILENCE_WORD, Corpus
 from cgs.data.datadir import read_data_dir, validate_data_dir
 
 RATE = 8000
@@ -112,6 +112,7 @@ BAD = [
     (spoil_recording(lambda path: sf.write(path, np.full(4000, np.nan), RATE, subtype="FLOAT")), r"sample 0 is not a finite number"),
     (spoil_recording(lambda path: sf.write(path, np.ones(0), RATE)), r"train: 1 of 3 utterances cannot be used \(1 no samples; the first is s1train-1\)"),
     (spoil_recording(lambda path: sf.write(path, np.ones(99), RATE)), r"1 shorter than 0\.1 s.*data\.max_bad_fraction"),
+    (spoil_recording(lambda path: sf.write(path, np.zeros(2400), RATE)), r"1 nothing but zeros; the first is s1train-1\), 0\.10% allowed \(mend or remove"),
     (spoil_utterance(words=()), r"train: 1 of 3 utterances cannot be used \(1 empty transcript; the first is s0train-0\), 0\.10% allowed \(mend or remove"),
     (spoil_utterance(id="s1train-1", speaker="s1train"), r"train: utterance s1train-1: duplicate, listed 2 times \(keep one\)"),
     (spoil_utterance(words=("YES", "PERHAPS")), r"16\.67% of the words of the training transcripts are missing, 0\.00% allowed: PERHAPS \(1\)"),
@@ -141,6 +142,23 @@ def test_some_bad_utterances_may_be_dropped(experiment: Make, script: types.Modu
     told = read_json(exp.root / "1-data" / "data.json")
     assert told["dropped"] == {"train": {"empty transcript": 1}, "dev": {}, "test": {}}
     assert list(read_data_dir(exp.root / "1-data" / "train")) == ["s0train-2", "s1train-1"]
+
+
+def test_zeros_may_be_silence_but_no_words(experiment: Make, script: types.ModuleType) -> None:
+    """A recording of zeros whose transcript is the silence word stays; one with words goes, and is counted."""
+    exp = experiment(max_bad_fraction=0.4)
+    stage0.run(exp)
+
+    def corpus(found: Corpus) -> Corpus:
+        for utterance in found.splits["train"][:2]:
+            sf.write(utterance.wav, np.zeros(2400), RATE)
+        first, *rest = found.splits["train"]
+        return replace(found, splits=found.splits | {"train": [replace(first, words=(SILENCE_WORD,)), *rest]})
+
+    script.change = corpus  # type: ignore[attr-defined]
+    stage1.run(exp)
+    assert read_json(exp.root / "1-data" / "data.json")["dropped"]["train"] == {"nothing but zeros": 1}
+    assert list(read_data_dir(exp.root / "1-data" / "train")) == ["s0train-0", "s1train-1"]
 
 
 def test_unknown_words_below_the_limit_are_listed(experiment: Make, script: types.ModuleType) -> None:
