@@ -118,6 +118,10 @@ class TrainOptions(Options):
     mel_warp: float = Field(0.0, ge=0, lt=0.5, description="each utterance's mel axis is stretched by up to this fraction, drawn anew each epoch")
     frequency_masks: int = Field(0, ge=0, description="bands of an utterance set to its mean, drawn anew each epoch (SpecAugment)")
     frequency_mask_bins: Positive = Field(6, description="widest such band")
+    time_masks: float = Field(
+        0.0, ge=0, description="spans of time set to the mean for every 100 frames of an utterance, drawn anew each epoch; any features (SpecAugment)"
+    )
+    time_mask_frames: Positive = Field(8, description="longest such span; one that is longer than the context hides everything but the prior")
     gain: float = Field(0.0, ge=0, description="constant added to all log-mel values or to c0 of an utterance, drawn from +- this")
 
 

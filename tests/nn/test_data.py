@@ -9,7 +9,7 @@ import torch
 from cgs.base.errors import ConfigError, DataError, TrainError
 from cgs.base.options import TrainOptions
 from cgs.feats.splice import splice
-from cgs.nn.augment import augmented, check_augmentation
+from cgs.nn.augment import augmented, check_augmentation, time_masked
 from cgs.nn.data import NO_LABEL, held_out_utterances, make_frames
 from cgs.nn.labels import keyword_classes, keyword_ids, log_prior
 
@@ -111,6 +111,42 @@ def test_masks_silence_one_band_of_an_utterance():
     assert all((row == 0).int().diff().abs().sum() <= 2 for row in y)
 
 
+@pytest.mark.parametrize("kind", ["fbank", "mfcc", "fmllr"])
+def test_time_masks_hide_whole_frames_in_short_spans_of_each_utterance(kind):
+    options = TrainOptions(time_masks=2, time_mask_frames=8)
+    ends = torch.tensor([400, 420, 1000])
+    y = augmented(torch.ones(1000, 5), ends, kind, options, generator())
+    hidden = (y == 0).all(dim=1)
+    assert torch.equal(hidden, (y == 0).any(dim=1)) and set(y.unique().tolist()) == {0.0, 1.0}
+    assert not hidden[400:420].any()  # 20 frames: 0.4 spans, rounded to none
+    for part, n_spans in ((hidden[:400], 8), (hidden[420:], 12)):
+        edges = torch.nonzero(torch.cat([torch.tensor([0]), part.int(), torch.tensor([0])]).diff()).flatten()
+        assert 0 < len(edges) / 2 <= n_spans and 0 < int(part.sum()) <= 8 * n_spans
+
+
+def test_time_masks_fall_evenly_with_every_width_and_stay_inside_their_utterance():
+    masks = [time_masked(torch.tensor([50, 100]), TrainOptions(time_masks=2, time_mask_frames=4), torch.Generator().manual_seed(seed)) for seed in range(4000)]
+    share = torch.stack(masks).float().mean(0)
+    assert share[5:45].mean() == pytest.approx(2 / 49, rel=0.05)  # a span of 2 rows on average, one in 50 rows
+    assert (share[48:52] < share[20:30].mean()).all()  # no span reaches over the end
+    widths = {int(mask[:50].sum()) for mask in masks}
+    assert widths == {0, 1, 2, 3, 4}
+
+
+def test_a_span_longer_than_its_utterance_is_cut():
+    options = TrainOptions(time_masks=100, time_mask_frames=50)
+    hidden = time_masked(torch.tensor([4, 8]), options, generator())
+    assert hidden.shape == (8,) and hidden.any()
+
+
+def test_time_masks_leave_the_other_draws_as_they_were():
+    x, ends = torch.randn(300, 20), torch.tensor([100, 300])
+    others = {"mel_warp": 0.1, "frequency_masks": 1, "gain": 0.2}
+    without, both = (augmented(x, ends, "fbank", TrainOptions(**others, time_masks=n), generator()) for n in (0, 3))
+    hidden = (both == 0).all(dim=1)
+    assert 0 < hidden.sum() < 300 and torch.equal(without[~hidden], both[~hidden])
+
+
 def test_gain_moves_all_bins_of_a_filterbank_and_only_c0_of_mfcc():
     for kind, moved in (("fbank", 5), ("mfcc", 1)):
         y = augmented(torch.zeros(6, 5), torch.tensor([3, 6]), kind, TrainOptions(gain=0.5), generator())
@@ -122,4 +158,4 @@ def test_gain_moves_all_bins_of_a_filterbank_and_only_c0_of_mfcc():
 def test_mfcc_have_no_mel_axis_to_change():
     with pytest.raises(ConfigError, match="need log-mel features, not mfcc"):
         check_augmentation("mfcc", TrainOptions(mel_warp=0.1))
-    check_augmentation("mfcc", TrainOptions(gain=1.0))
+    check_augmentation("mfcc", TrainOptions(gain=1.0, time_masks=1.0))

@@ -17,7 +17,7 @@ from cgs.nn.system import make_examples, network_spec, train_network
 from cgs.nn.train import cosine_rate, train
 
 torch.set_num_threads(1)
-AUGMENTATION = {"mel_warp": 0.05, "frequency_masks": 1, "frequency_mask_bins": 1, "gain": 0.1}
+AUGMENTATION = {"mel_warp": 0.05, "frequency_masks": 1, "frequency_mask_bins": 1, "gain": 0.1, "time_masks": 2, "time_mask_frames": 2}
 CONTEXT = {"left_context": 2, "right_context": 1}
 OPTIONS = TrainOptions(epochs=4, minibatch=32, learning_rate=5e-3, dropout=0.2, weight_decay=1e-3, **CONTEXT, **AUGMENTATION)
 DENSE = SystemOptions(task="asr", method="dense", hidden=[32, 32])
@@ -116,7 +116,7 @@ def test_a_loss_that_is_no_number_names_epoch_step_and_remedy(tmp_path):
     data = examples()
     data.training.features[:] = float("nan")
     with pytest.raises(TrainError, match=r"epoch 1, step 1: loss is nan \(lower learning_rate \(now 0.005\)"):
-        train(build_network(spec()), data, OPTIONS.model_copy(update={"mel_warp": 0, "frequency_masks": 0, "gain": 0}), 1, tmp_path)
+        train(build_network(spec()), data, OPTIONS.model_copy(update={"mel_warp": 0, "frequency_masks": 0, "gain": 0, "time_masks": 0}), 1, tmp_path)
 
 
 def test_the_rate_falls_as_half_a_cosine():
