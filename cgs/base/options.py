@@ -70,6 +70,27 @@ class LangOptions(Options):
     position_dependent: bool = Field(False, description="mark phones by their place in the word, as Kaldi does")
 
 
+class NoiseOptions(Options):
+    noises: list[str] = Field(
+        default=[], description="noise recordings: files, or folders of any depth; absolute, or from the corpus's root. None: no copies in noise"
+    )
+    rooms: list[str] = Field(default=[], description="impulse responses of rooms, named alike, one channel each. None: no copies in rooms")
+    copies: Positive = Field(1, description="copies of each training utterance in noise or rooms, at its own speed or one of feats.speeds")
+    snr_db: tuple[float, float] = Field((5.0, 20.0), description="lowest and highest signal-to-noise ratio, dB")
+    room_fraction: Fraction = Field(0.5, description="share of the copies in noise that are in a room too; without noises all are")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> NoiseOptions:
+        if self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"snr_db = {list(self.snr_db)}: the first must not be above the second")
+        return self
+
+    @property
+    def wanted(self) -> bool:
+        """True where copies are to be made."""
+        return bool(self.noises or self.rooms)
+
+
 class FeatsOptions(Options):
     frame_shift: float = Field(0.01, gt=0, description="s")
     frame_length: float = Field(0.025, gt=0, description="s")
@@ -82,6 +103,7 @@ class FeatsOptions(Options):
         default=[], description="copies of the training split, played at these speeds, for acoustic networks: e.g. [0.9, 1.1]"
     )
     dither: float = Field(0.0, ge=0, description="noise added to the samples, in 16-bit steps; 0 keeps features deterministic")
+    noise: NoiseOptions = NoiseOptions()
 
 
 class AlignOptions(Options):

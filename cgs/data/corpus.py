@@ -32,6 +32,7 @@ class Utterance:
         words: the transcript.
         start, end: part of the recording, s; None for the whole of it.
         gender: "m", "f" or "" where unknown.
+        speed: at which it is played; 1 but for copies of the training split, see `cgs.data.copies`.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Utterance:
     start: Seconds | None = None
     end: Seconds | None = None
     gender: str = ""
+    speed: float = 1.0
 
 
 @dataclass(frozen=True)

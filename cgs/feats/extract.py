@@ -15,8 +15,9 @@ from cgs.base.options import FeatsOptions
 from cgs.data.audio import read_audio
 from cgs.data.corpus import Utterance
 from cgs.feats import cmvn
-from cgs.feats.archive import merge_archives, write_archive
+from cgs.feats.archive import archive_keys, merge_archives, read_archive, write_archive
 from cgs.feats.compute import KINDS, Kind, compute
+from cgs.feats.corrupt import Corruption, corrupted
 
 MIN_PIECE, MAX_PIECE = 50, 500
 """Utterances of a piece: fewer are not worth a process, more would fill the memory."""
@@ -32,8 +33,8 @@ class Piece:
         split, index: which split, and which of its pieces.
         utterances: sorted by id.
         options, sample_rate, resample: how to read and analyse them.
-        speed: of the copies that the utterances name; 1 for recordings as they are.
-        directory: the pieces' archives go here, <kind>.<split>.<index>.{ark,scp}.
+        directory: the pieces' archives go here, <kind>.<split>.<index>.{ark,scp}, then <kind>.cmvn_<split>.<index>.{ark,scp}.
+        corruption: of copies in noise or rooms; None for all others.
     """
 
     split: str
@@ -43,11 +44,11 @@ class Piece:
     sample_rate: int
     resample: bool
     directory: Path
-    speed: float = 1.0
+    corruption: Corruption | None = None
 
-    def stem(self, kind: Kind) -> str:
-        """File name of this piece's archive, less its suffix."""
-        return f"{kind}.{self.split}.{self.index:05d}"
+    def stem(self, kind: Kind, what: str = "") -> str:
+        """File name of this piece's archive of features, or of "cmvn_" statistics, less its suffix."""
+        return f"{kind}.{what}{self.split}.{self.index:05d}"
 
 
 def piece_size(n_utterances: int, n_jobs: int) -> int:
@@ -56,15 +57,17 @@ def piece_size(n_utterances: int, n_jobs: int) -> int:
 
 
 def extract_piece(piece: Piece) -> Statistics:
-    """Write the features of a piece and return the CMVN statistics of each utterance.
+    """Write the features of a piece and return the CMVN statistics of each utterance; read them where a killed run had finished the piece.
 
     Raises: DataError: a recording that cannot be read, or is shorter than half a frame shift.
     """
+    finished = _finished(piece)
+    if finished:
+        return finished
     features: dict[Kind, list[tuple[str, np.ndarray]]] = {kind: [] for kind in KINDS}
     statistics: Statistics = {kind: {} for kind in KINDS}
     for utterance in progress(piece.utterances, f"features of {piece.split}"):
-        samples = read_audio(utterance.wav, piece.sample_rate, utterance.start, utterance.end, piece.resample)
-        samples = samples if piece.speed == 1 else _at_speed(samples, piece.speed)
+        samples = _sound(utterance, piece)
         for kind in KINDS:
             matrix = compute(kind, samples, piece.options, piece.sample_rate)
             if not len(matrix):
@@ -73,7 +76,25 @@ def extract_piece(piece: Piece) -> Statistics:
             statistics[kind][utterance.id] = cmvn.statistics(matrix)
     for kind in KINDS:
         write_archive(piece.directory, piece.stem(kind), features[kind])
+    for kind in KINDS:
+        write_archive(piece.directory, piece.stem(kind, "cmvn_"), statistics[kind].items())
     return statistics
+
+
+def _finished(piece: Piece) -> Statistics:
+    """Statistics that a killed run wrote, after the features, of this very piece; empty where it did not: with another --nj pieces differ."""
+    paths = {kind: piece.directory / f"{piece.stem(kind, 'cmvn_')}.scp" for kind in KINDS}
+    names = [utterance.id for utterance in piece.utterances]
+    if all(path.exists() and archive_keys(path) == names for path in paths.values()):
+        return {kind: read_archive(path) for kind, path in paths.items()}
+    return {}
+
+
+def _sound(utterance: Utterance, piece: Piece) -> np.ndarray:
+    """What an utterance of a piece sounds like: the recording, or the copy it names."""
+    samples = read_audio(utterance.wav, piece.sample_rate, utterance.start, utterance.end, piece.resample)
+    samples = samples if utterance.speed == 1 else _at_speed(samples, utterance.speed)
+    return samples if piece.corruption is None else corrupted(samples, utterance.id, piece.corruption, piece.sample_rate)
 
 
 def _at_speed(samples: np.ndarray, speed: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cgs.base.errors import DataError
+from cgs.data.copies import NOISY_SPLIT, SPEED_SPLIT, original
 from cgs.feats import cmvn
 from cgs.feats.archive import read_archive, write_archive
 from cgs.feats.load import load_features, read_utt2spk
@@ -65,6 +66,15 @@ def read_adapted(align_dir: Path, feats_dir: Path, fmllr_dir: Path, split: str, 
 
 
 def training_features(align_dir: Path, feats_dir: Path, split: str) -> dict[str, np.ndarray]:
-    """Adapted, normalised features of a split whose transforms stage 4 made, by utterance."""
-    adapted = read_adapted(align_dir, feats_dir, align_dir, split, True)
+    """Adapted, normalised features of a split whose transforms stage 4 made, by utterance; copies in noise take those of the clean voice."""
+    adapted = _read_noisy(align_dir, feats_dir) if split == NOISY_SPLIT else read_adapted(align_dir, feats_dir, align_dir, split, True)
     return {name: adapted(name, cepstra) for name, cepstra in load_features(feats_dir, "mfcc", split, "speaker").items()}
+
+
+def _read_noisy(align_dir: Path, feats_dir: Path) -> AdaptedFeatures:
+    """What adapts the copies in noise and rooms."""
+    stats = read_archive(align_dir / "cmvn_fmllr.scp")["global"]
+    made = [path for split in ("train", SPEED_SPLIT) if (path := align_dir / f"fmllr_{split}.scp").exists()]
+    fmllr = {speaker: transform for path in made for speaker, transform in read_archive(path).items()}
+    speakers = {utterance: original(speaker) for utterance, speaker in read_utt2spk(feats_dir / f"utt2spk_{NOISY_SPLIT}").items()}
+    return AdaptedFeatures(AcousticGmm.load(align_dir), fmllr, speakers, stats)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from cgs.base.files import read_json, read_lines
 from cgs.base.options import KwsOptions, NnOptions
-from cgs.data.speed import SPEED_SPLIT, original
+from cgs.data.copies import NOISY_SPLIT, SPEED_SPLIT, original
 from cgs.feats.archive import read_archive
 from cgs.feats.load import Cmvn, load_features, read_utt2spk
 from cgs.gmm.adapted import training_features
@@ -43,10 +44,19 @@ def acoustic_examples(root: Path, options: NnOptions) -> tuple[Examples, np.ndar
     prior = log_prior(pdfs, int(read_json(align / "align.json")["n_pdfs"]))
     held_out = held_out_utterances(read_utt2spk(feats / "utt2spk_train"), options.held_out_fraction)
     features = _acoustic_features(feats, align, "train", options)
-    if SPEED_SPLIT in read_json(feats / "feats.json")["splits"]:
+    splits = read_json(feats / "feats.json")["splits"]
+    if SPEED_SPLIT in splits:
         pdfs |= {name: labels for name, labels in read_archive(align / f"pdf_{SPEED_SPLIT}.scp").items() if original(name) not in held_out}
         features |= _acoustic_features(feats, align, SPEED_SPLIT, options)
+    if NOISY_SPLIT in splits:
+        noisy = _acoustic_features(feats, align, NOISY_SPLIT, options)
+        pdfs, features = pdfs | _noisy_labels(noisy, pdfs, held_out), features | noisy
     return make_examples(features, pdfs, held_out, options.features, options), prior
+
+
+def _noisy_labels(noisy: Iterable[str], labels: Mapping[str, np.ndarray], held_out: set[str]) -> dict[str, np.ndarray]:
+    """Labels of the copies in noise and rooms: those of what they were made of, where that has labels and is not held out."""
+    return {name: labels[original(name)] for name in noisy if original(name) in labels and original(name) not in held_out}
 
 
 def _acoustic_features(feats: Path, align: Path, split: str, options: NnOptions) -> dict[str, np.ndarray]:
@@ -68,9 +78,15 @@ def keyword_examples(root: Path, options: KwsOptions) -> tuple[Examples, list[st
     keywords = read_lines(root / "1-data" / "keywords.txt")
     class_of_word = keyword_ids(keywords, read_symbols(root / "2-lang" / "words.txt"))
     words = read_archive(root / "4-align" / "word_train.scp")
-    labels = {utterance: keyword_classes(ids, class_of_word, options.min_keyword_overlap) for utterance, ids in words.items()}
     features = load_features(feats, KEYWORD_KIND, "train", KEYWORD_CMVN)
     held_out = held_out_utterances(read_utt2spk(feats / "utt2spk_train"), options.held_out_fraction)
+    splits = read_json(feats / "feats.json")["splits"]
+    if NOISY_SPLIT in splits:
+        noisy = load_features(feats, KEYWORD_KIND, NOISY_SPLIT, KEYWORD_CMVN)
+        at_speeds = read_archive(root / "4-align" / f"word_{SPEED_SPLIT}.scp") if SPEED_SPLIT in splits else {}
+        slow_or_fast = {name: ids for name, ids in at_speeds.items() if original(name) not in held_out}
+        words, features = words | _noisy_labels(noisy, words | slow_or_fast, held_out), features | noisy
+    labels = {utterance: keyword_classes(ids, class_of_word, options.min_keyword_overlap) for utterance, ids in words.items()}
     classes = [*CLASS_NAMES, *keywords]
     return make_examples(features, labels, held_out, KEYWORD_KIND, options, (SILENCE_CLASS, OTHER_CLASS), options.frame_stride), classes
 

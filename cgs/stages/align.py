@@ -34,7 +34,7 @@ def run(exp: Experiment) -> None:
 
 
 def _make(exp: Experiment, unit: Unit, out: Path) -> None:
-    from cgs.data.speed import SPEED_SPLIT
+    from cgs.data.copies import SPEED_SPLIT
     from cgs.feats.archive import write_archive
     from cgs.gmm.adapted import UNADAPTED_DIR, write_fmllr
     from cgs.gmm.align import align_features, align_with, check_failed, summary
@@ -77,8 +77,8 @@ def _make(exp: Experiment, unit: Unit, out: Path) -> None:
 
 
 def _utterances(exp: Experiment, split: str) -> list[AlignedUtterance]:
+    from cgs.data.copies import SPEED_SPLIT, speed_copies
     from cgs.data.datadir import read_data_dir
-    from cgs.data.speed import SPEED_SPLIT, speed_copies
     from cgs.feats.load import load_features
     from cgs.gmm.chunk import AlignedUtterance
 

@@ -1,49 +1,57 @@
 """Stage 3: MFCC and log-mel archives of every split, with CMVN statistics.
 
 Makes 3-feats/<kind>/<split>.{ark,scp}, <kind>/cmvn_<split>.{ark,scp} by speaker, <kind>/cmvn_global.{ark,scp} of the training
-split, utt2spk_<split> and feats.json; the split train_sp holds copies of train at other speeds, if feats.speeds asks for them.
-Frame t of n samples lies around (t + 1/2) * shift; there are round(n / shift) of them."""
+split, utt2spk_<split> and feats.json. The split train_sp holds copies of train at other speeds, if feats.speeds asks for them, and
+train_noisy copies in noise and rooms, if feats.noise does. Frame t of n samples lies around (t + 1/2) * shift; there are
+round(n / shift) of them. A killed run goes on with the pieces that it had not finished."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cgs.base.experiment import Experiment
 from cgs.base.files import read_json, write_json
 from cgs.base.jobs import run_jobs
 from cgs.base.unit import Unit
 
+if TYPE_CHECKING:
+    from cgs.data.corpus import Utterance
+    from cgs.feats.corrupt import Corruption
+
 TITLE = "features"
 
 
 def units(exp: Experiment) -> list[Unit]:
-    """The one unit of this stage."""
-    options = {"feats": exp.recipe.feats.model_dump(), "data": {"sample_rate": exp.recipe.data.sample_rate, "resample": exp.recipe.data.resample}}
+    """The one unit of this stage; noise recordings and rooms that changed in name or size make it stale."""
+    from cgs.data.noises import sources_digest
+
+    feats, data = exp.recipe.feats, exp.recipe.data
+    options: dict[str, Any] = {"feats": feats.model_dump(), "data": {"sample_rate": data.sample_rate, "resample": data.resample}}
+    if feats.noise.wanted:
+        options |= {"seed": exp.recipe.recipe.seed, "noise_digest": sources_digest([*feats.noise.noises, *feats.noise.rooms], _corpus_root(exp))}
     return [exp.unit("3-feats", options, inputs=["1-data"], code=["cgs.stages.feats"])]
 
 
 def run(exp: Experiment) -> None:
     """Compute the features of all splits, in pieces."""
-    from cgs.data.datadir import read_data_dir
-    from cgs.data.speed import SPEED_SPLIT, speed_copies
+    from cgs.data.copies import NOISY_SPLIT
     from cgs.feats.extract import Piece, extract_piece, join_pieces, piece_size
 
     (unit,) = units(exp)
     if unit.up_to_date():
         return
-    data_dir, recipe = exp.root / "1-data", exp.recipe
+    recipe, corruption = exp.recipe, _corruption(exp)
     with unit.writing() as out:
         parts = out / "pieces"
-        shutil.rmtree(parts, ignore_errors=True)
         pieces: list[Piece] = []
-        sets = {(split, 1.0): read_data_dir(data_dir / split) for split in sorted(read_json(data_dir / "data.json")["splits"])}
-        sets |= {(SPEED_SPLIT, speed): speed_copies(sets["train", 1.0], [speed]) for speed in sorted(recipe.feats.speeds)}
-        for (split, speed), utterances in sets.items():
-            names = sorted(utterances)
-            size, done = piece_size(len(names), exp.n_jobs), sum(piece.split == split for piece in pieces)
-            for index, first in enumerate(range(0, len(names), size), start=done):
+        for split, utterances in _sets(exp).items():
+            names, how = sorted(utterances), corruption if split == NOISY_SPLIT else None
+            size = piece_size(len(names), exp.n_jobs)
+            for index, first in enumerate(range(0, len(names), size)):
                 chosen = tuple(utterances[name] for name in names[first : first + size])
-                pieces.append(Piece(split, index, chosen, recipe.feats, recipe.data.sample_rate, recipe.data.resample, parts, speed))
+                pieces.append(Piece(split, index, chosen, recipe.feats, recipe.data.sample_rate, recipe.data.resample, parts, how))
         names = [f"{piece.split}.{piece.index}" for piece in pieces]
         statistics = run_jobs(extract_piece, pieces, names, exp.n_jobs, exp.log_dir(3))
         counts = {}
@@ -52,3 +60,35 @@ def run(exp: Experiment) -> None:
             counts[split] = join_pieces([pieces[index] for index in indices], [statistics[index] for index in indices], out, unit.path)
         write_json(out / "feats.json", {"splits": counts, "frames_per_s": 1 / recipe.feats.frame_shift, "sample_rate": recipe.data.sample_rate})
         shutil.rmtree(parts)
+
+
+def _sets(exp: Experiment) -> dict[str, dict[str, Utterance]]:
+    """Utterances by split, copies included."""
+    from cgs.data.copies import NOISY_SPLIT, SPEED_SPLIT, noisy_copies, speed_copies
+    from cgs.data.datadir import read_data_dir
+
+    data_dir, feats = exp.root / "1-data", exp.recipe.feats
+    sets = {split: read_data_dir(data_dir / split) for split in sorted(read_json(data_dir / "data.json")["splits"])}
+    if feats.speeds:
+        sets[SPEED_SPLIT] = speed_copies(sets["train"], feats.speeds)
+    if feats.noise.wanted:
+        sets[NOISY_SPLIT] = noisy_copies(sets["train"], feats.speeds, feats.noise.copies, exp.recipe.recipe.seed)
+    return sets
+
+
+def _corruption(exp: Experiment) -> Corruption | None:
+    """What the noisy copies are drawn from, if there are to be any."""
+    from cgs.data.noises import find_sources
+    from cgs.feats.corrupt import Corruption
+
+    noise, rate = exp.recipe.feats.noise, exp.recipe.data.sample_rate
+    if not noise.wanted:
+        return None
+    found = {name: find_sources(f"feats.noise.{name}", getattr(noise, name), _corpus_root(exp), rate) for name in ("noises", "rooms")}
+    return Corruption(found["noises"], found["rooms"], noise.snr_db, noise.room_fraction, exp.recipe.recipe.seed)
+
+
+def _corpus_root(exp: Experiment) -> Path:
+    """The corpus's root, as stage 0 found it; before that, what --corpus says."""
+    told = exp.root / "0-corpus" / "corpus.json"
+    return Path(read_json(told)["root"]) if told.exists() else (exp.corpus or Path()).absolute()

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from cgs.base.errors import DataError
+from cgs.base.files import write_text
 from cgs.base.options import AlignOptions
 from cgs.data.corpus import Utterance
 from cgs.decode.adaptation import Adapted, estimate_fmllr
 from cgs.decode.search import Hypothesis
-from cgs.gmm.adapted import AdaptedFeatures
+from cgs.feats.archive import write_archive
+from cgs.gmm import transforms
+from cgs.gmm.adapted import AdaptedFeatures, training_features, write_fmllr
 from cgs.gmm.align import align_features
 from cgs.gmm.checkpoints import Checkpoints, TrainState
 from cgs.gmm.chunk import AlignedUtterance
@@ -129,3 +132,22 @@ def test_speaker_without_a_transform_is_named(state: TrainState):
     adapted = AdaptedFeatures(state.fitted, state.fmllr, {"a-1": "spk9"})
     with pytest.raises(DataError, match=r"a-1: no fMLLR transform of its speaker 'spk9'"):
         adapted("a-1", np.zeros((5, 4), dtype=np.float32))
+
+
+def test_copies_in_noise_take_the_transform_of_the_clean_voice(state: TrainState, voices, tmp_path: Path):
+    feats, align = tmp_path / "3-feats", tmp_path / "4-align"
+    state.fitted.save(align)
+    slow = {f"sp0.9-{speaker}": 2 * transform for speaker, transform in state.fmllr.items()}
+    write_fmllr(align, "train", state.fmllr, align)
+    write_fmllr(align, "train_sp", slow, align)
+    write_archive(align, "cmvn_fmllr", [("global", np.array([[0.0] * 6 + [1], [1.0] * 6 + [0]]))])
+    stats = np.array([[0.0] * 4 + [1000], [1000.0] * 4 + [0]])
+    heard = {"noisy1-spk1-a": ("noisy1-spk1", voices[0].features), "noisy2-sp0.9-spk1-a": ("noisy2-sp0.9-spk1", voices[0].features)}
+    write_archive(feats / "mfcc", "train_noisy", [(name, features) for name, (_, features) in heard.items()])
+    write_archive(feats / "mfcc", "cmvn_train_noisy", [(speaker, stats) for speaker, _ in heard.values()])
+    write_archive(feats / "mfcc", "cmvn_global", [("global", stats)])
+    write_text(feats / "utt2spk_train_noisy", "".join(f"{name} {speaker}\n" for name, (speaker, _) in heard.items()))
+    found = training_features(align, feats, "train_noisy")
+    expected = transforms.apply(state.fmllr["spk1"], state.fitted.features(voices[0].features))
+    np.testing.assert_allclose(found["noisy1-spk1-a"], expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found["noisy2-sp0.9-spk1-a"], 2 * expected, rtol=1e-4, atol=1e-4)
