@@ -101,9 +101,10 @@ def train_ngram(sentences: Iterable[Sequence[str]], vocabulary: Iterable[str], o
     """
     if order < 1:
         raise ConfigError(f"lang.ngram_order is {order}", "use 1 or more")
-    words = sorted(set(vocabulary) | {END})
+    known = set(vocabulary) | {END}
+    words = sorted(known)
     counts = count_ngrams(sentences, order)
-    unknown = sorted(gram[0] for gram in counts[0] if gram[0] not in set(words))
+    unknown = sorted(gram[0] for gram in counts[0] if gram[0] not in known)
     if unknown or not counts[0]:
         raise DataError(f"language-model text: {f'{unknown[0]!r} is not in the vocabulary' if unknown else 'empty'}", "check lm.txt and the lexicon")
     counts = [level for level in counts if level]
