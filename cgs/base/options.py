@@ -66,8 +66,27 @@ class LangOptions(Options):
     vocabularies: list[Literal["train", "lexicon"]] = Field(
         ["train"], min_length=1, description="words the recogniser knows: those of the training text, or of the whole lexicon; the first is the main condition"
     )
+    texts: list[str] = Field(
+        [], description="further texts, a sentence a line, in the corpus folder, beside it or by path; a model of each is mixed in, weights chosen on dev"
+    )
+    arpa: str = Field("", description="ARPA file, gzip or not, in the corpus folder, beside it or by path, in place of a model of the corpus's text")
+    mix_arpa: bool = Field(False, description="mix such files with the models of the texts, by weights chosen on dev, instead")
+    case: Literal["keep", "lower", "upper"] = Field("keep", description="how to write the words of lang.texts, lang.arpa and lang.large_arpa")
+    prune: float = Field(
+        0.0, ge=0, lt=1, description="the graph's model loses n-grams whose loss lets perplexity grow by less than this share, e.g. 1e-7; 0 loses none"
+    )
+    large_order: int = Field(0, ge=0, le=5, description="order of an unpruned model for rescoring, G.<vocabulary>.large.arpa; 0 makes none")
+    large_arpa: str = Field("", description="ARPA file for that model, as lang.arpa")
     silence_probability: float = Field(0.5, gt=0, lt=1, description="probability of silence between words")
     position_dependent: bool = Field(False, description="mark phones by their place in the word, as Kaldi does")
+
+    @model_validator(mode="after")
+    def _sources_fit(self) -> LangOptions:
+        if self.mix_arpa and not (self.arpa or self.large_arpa):
+            raise ValueError("mix_arpa mixes a file with the texts, but there is none; set arpa or large_arpa")
+        if self.arpa and self.texts and not self.mix_arpa:
+            raise ValueError("arpa takes the place of all texts; leave out texts, or set mix_arpa = true")
+        return self
 
 
 class NoiseOptions(Options):

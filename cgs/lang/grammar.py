@@ -15,8 +15,9 @@ from cgs.data.corpus import SILENCE_WORD, UNKNOWN_WORD
 from cgs.data.text import count_oov
 from cgs.lang.arpa import Prediction, predict, write_arpa
 from cgs.lang.graph import count_arcs
+from cgs.lang.kneser_ney import train_ngram
 from cgs.lang.lang import Lang, write_fst
-from cgs.lang.ngram import Gram, Ngram, train_ngram
+from cgs.lang.ngram import Gram, Ngram
 from cgs.lang.tables import BACKOFF, BEGIN, END
 
 Vocabulary = Literal["train", "lexicon"]
@@ -43,7 +44,7 @@ def vocabulary_words(text: Iterable[Sequence[str]], lang: Lang, vocabulary: Voca
 
 
 def make_grammar(directory: Path, lang: Lang, sentences: Iterable[Sequence[str]], vocabulary: Vocabulary, order: int) -> tuple[Ngram, dict[str, int]]:
-    """Train a model and write G.<vocabulary>.arpa and G.<vocabulary>.fst.
+    """Train a model of one text and write its G; returns the model and what `write_grammar` does.
 
     Args:
         directory: where to.
@@ -51,23 +52,30 @@ def make_grammar(directory: Path, lang: Lang, sentences: Iterable[Sequence[str]]
         sentences: language-model text.
         vocabulary: "train" or "lexicon".
         order: of the n-grams.
-    Returns: the model, and sizes of G: words, n-grams of each order, states, arcs.
     """
     text = known_text(sentences, lang)
-    words = vocabulary_words(text, lang, vocabulary)
-    model = train_ngram(text, words, order)
+    model = train_ngram(text, vocabulary_words(text, lang, vocabulary), order)
+    return model, write_grammar(directory, lang, vocabulary, model)
+
+
+def write_grammar(directory: Path, lang: Lang, vocabulary: str, model: Ngram) -> dict[str, int]:
+    """Write G.<vocabulary>.arpa and G.<vocabulary>.fst; returns sizes of G: words, n-grams of each order, states, arcs."""
     write_arpa(directory / f"G.{vocabulary}.arpa", model)
     fst = grammar_fst(model, lang.words)
     write_fst(fst, directory / f"G.{vocabulary}.fst")
-    sizes = {"words": len(words), **{f"{k}-grams": sum(1 for gram in model.log10 if len(gram) == k) for k in range(1, model.order + 1)}}
-    return model, sizes | {"states": fst.num_states, "arcs": count_arcs(fst)}
+    return model_sizes(model) | {"states": fst.num_states, "arcs": count_arcs(fst)}
+
+
+def model_sizes(model: Ngram) -> dict[str, int]:
+    """Words that a model knows, less the marks of sentences, and its n-grams of each order."""
+    return {"words": sum(1 for gram in model.log10 if len(gram) == 1 and gram[0] not in (BEGIN, END)), **model.sizes()}
 
 
 def grammar_fst(model: Ngram, words: dict[str, int]) -> kaldifst.StdVectorFst:
     """G: a state for each context of the model, the start state for a sentence's.
 
     Args:
-        model: n-grams whose contexts' endings are contexts too, as `train_ngram` makes them.
+        model: every context of its n-grams is an n-gram too.
         words: symbol table.
     Returns: an acceptor of word sequences, but that back-off arcs read #0 and write nothing; sorted by input label.
     Raises: DataError: a word without a number.
@@ -76,7 +84,8 @@ def grammar_fst(model: Ngram, words: dict[str, int]) -> kaldifst.StdVectorFst:
     unknown = [gram[0] for gram in model.log10 if len(gram) == 1 and gram[0] not in words]
     if unknown:
         raise DataError(f"language model: word {unknown[0]!r} is not in words.txt", "make both from the same lexicon")
-    states = {context: state for state, context in enumerate(sorted({gram[:-1] for gram in model.log10} | {()}))}
+    contexts = {gram[:-1] for gram in model.log10} | {context for context, weight in model.backoff.items() if weight} | {()}
+    states = {context: state for state, context in enumerate(sorted(contexts))}
     fst = kaldifst.StdVectorFst()
     for _ in states:
         fst.add_state()

@@ -1,25 +1,31 @@
 """Stage 2: words, phones and HMM topology, L, and a language model G for each vocabulary of the recipe.
 
 Makes 2-lang/{words.txt,phones.txt,sets.txt,lexicon.txt,lexicon_disambig.txt,topo,L.fst,L_disambig.fst},
-G.<vocabulary>.{arpa,fst} and lang.json: numbers of special symbols, size of each G, and how well it predicts dev and test."""
+G.<vocabulary>.{arpa,fst}, where it is asked for G.<vocabulary>.large.arpa for rescoring, and lang.json: numbers of special
+symbols, size of each model, and how well it predicts dev and test."""
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cgs.base.errors import CorpusError
 from cgs.base.experiment import Experiment
-from cgs.base.files import read_json, write_json
+from cgs.base.files import file_digest, read_json, write_json
 from cgs.base.log import LOG
 from cgs.base.unit import Unit
-from cgs.base.units import percent
+
+if TYPE_CHECKING:
+    from cgs.lang.lang import Lang
 
 TITLE = "lexicon and language model"
 
 
 def units(exp: Experiment) -> list[Unit]:
     """The one unit of this stage."""
-    return [exp.unit("2-lang", {"lang": exp.recipe.lang.model_dump()}, inputs=["1-data"], code=["cgs.stages.lang"])]
+    options = {"lang": exp.recipe.lang.model_dump(), "files": _digests(exp)}
+    return [exp.unit("2-lang", options, inputs=["1-data"], code=["cgs.stages.lang"])]
 
 
 def run(exp: Experiment) -> None:
@@ -55,16 +61,46 @@ def run(exp: Experiment) -> None:
         write_json(out / "lang.json", described)
 
 
-def _grammar(exp: Experiment, out: Path, lang: Any, sentences: list[tuple[str, ...]], vocabulary: Any, data_dir: Path) -> dict[str, Any]:
-    from cgs.data.text import read_transcripts
-    from cgs.lang.grammar import make_grammar, transcript_prediction
+def _grammar(exp: Experiment, out: Path, lang: Lang, sentences: list[tuple[str, ...]], vocabulary: Any, data_dir: Path) -> dict[str, Any]:
+    """Make the models of one vocabulary."""
+    from cgs.data.text import read_sentences, read_transcripts
+    from cgs.lang.models import Plan, Sources, make_models
 
-    model, sizes = make_grammar(out, lang, sentences, vocabulary, exp.recipe.lang.ngram_order)
-    predictions = {}
-    for split in sorted(read_json(data_dir / "data.json")["splits"]):
-        if split == "dev" or split.startswith("test"):
-            prediction = transcript_prediction(model, read_transcripts(data_dir / split / "text").values())
-            predictions[split] = prediction.as_dict()
-            perplexity = "-" if prediction.perplexity is None else f"{prediction.perplexity:.1f}"
-            LOG.info("  %s vocabulary, %s: perplexity %s, %s %% of words unknown", vocabulary, split, perplexity, percent(prediction.oov_rate))
-    return {"order": model.order, "size": sizes, "prediction": predictions}
+    options = exp.recipe.lang
+    splits = [split for split in sorted(read_json(data_dir / "data.json")["splits"]) if split == "dev" or split.startswith("test")]
+    tests = {split: list(read_transcripts(data_dir / split / "text").values()) for split in splits}
+    texts = {Path(name).name: read_sentences(_found(exp, name)) for name in options.texts}
+    sources = Sources(sentences, tests["dev"], texts, options.case, options.mix_arpa)
+    first = Plan(options.ngram_order, _found(exp, options.arpa) if options.arpa else None, options.prune)
+    large = None
+    if options.large_order or options.large_arpa:
+        large = Plan(options.large_order or options.ngram_order, _found(exp, options.large_arpa) if options.large_arpa else first.arpa)
+    return make_models(out, lang, vocabulary, sources, first, large, tests)
+
+
+def _places(exp: Experiment, name: str) -> list[Path]:
+    """Where a file that the recipe names may lie: in the corpus folder, beside it, where its own path leads."""
+    told = exp.root / "0-corpus" / "corpus.json"
+    corpus = exp.corpus or (Path(read_json(told)["root"]) if told.exists() else None)
+    return [*([corpus / name, corpus.parent / name] if corpus else []), Path(name)]
+
+
+def _found(exp: Experiment, name: str) -> Path:
+    """The file that the recipe names. Raises: CorpusError: it is in none of its places."""
+    places = dict.fromkeys(place.absolute() for place in _places(exp, name))
+    for place in places:
+        if place.is_file():
+            return place
+    raise CorpusError(f"{name}: not found as {' or '.join(map(str, places))}", "put it there, or name it by its whole path in lang.arpa, large_arpa or texts")
+
+
+def _digests(exp: Experiment) -> dict[str, str]:
+    """Digests of the files that the recipe names; "" for one that is not there yet."""
+    options = exp.recipe.lang
+    found = {name: [place for place in _places(exp, name) if place.is_file()][:1] for name in (*options.texts, options.arpa, options.large_arpa) if name}
+    return {name: _digest(place[0], place[0].stat().st_mtime_ns) if place else "" for name, place in found.items()}
+
+
+@functools.cache
+def _digest(path: Path, changed: int) -> str:
+    return file_digest(path)
