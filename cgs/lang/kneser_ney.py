@@ -40,13 +40,15 @@ class Level:
     count: np.ndarray
 
 
-def train_ngram(sentences: Iterable[Sequence[str]], vocabulary: Iterable[str], order: int) -> Ngram:
+def train_ngram(sentences: Iterable[Sequence[str]], vocabulary: Iterable[str], order: int, true_counts: bool = False) -> Ngram:
     """Estimate a model.
 
     Args:
         sentences: training text; every word must be in the vocabulary.
         vocabulary: words that get a probability, seen or not; </s> is added.
         order: 1 to 5; less where no sentence is that long.
+        true_counts: estimate shorter n-grams from their own counts too, instead of from the words that come before them. Such a model predicts
+            worse as a whole, but in it a context is as frequent as in the text, which pruning asks for.
     Returns: a model whose probabilities after any context sum to one.
     Raises: ConfigError: order below 1. DataError: no text, or a word outside the vocabulary.
     Source: Chen and Goodman 1998, section 3 (interpolated modified Kneser-Ney).
@@ -60,7 +62,7 @@ def train_ngram(sentences: Iterable[Sequence[str]], vocabulary: Iterable[str], o
     log10: dict[Gram, float] = {}
     backoff: dict[Gram, float] = {}
     words.append(BEGIN)
-    for level, count in zip(levels, kneser_ney_counts(levels), strict=True):
+    for level, count in zip(levels, [level.count for level in levels] if true_counts else kneser_ney_counts(levels), strict=True):
         lower, leftover = _estimate(level, count, lower, base)
         if level is not levels[0]:
             backoff |= {names[context]: float(np.log10(leftover[context])) for context in np.flatnonzero(leftover)}

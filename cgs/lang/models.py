@@ -58,6 +58,19 @@ class Plan:
     threshold: float = 0.0
 
 
+@dataclass(frozen=True)
+class Part:
+    """One part of a mixture, or the whole of it.
+
+    Args:
+        model: what it says of words.
+        history: how frequent contexts are in its text; the model itself where nothing else is known.
+    """
+
+    model: Ngram
+    history: Ngram
+
+
 def make_models(
     directory: Path, lang: Lang, vocabulary: Vocabulary, sources: Sources, first: Plan, large: Plan | None, tests: Mapping[str, Sequence[Sentence]]
 ) -> dict[str, Any]:
@@ -69,57 +82,67 @@ def make_models(
         vocabulary: which words.
         sources: texts.
         first: the model of the decoding graph.
-        large: the model for rescoring, or None.
+        large: the model for rescoring, or None; it is not pruned.
         tests: transcripts whose perplexity is told, by split.
     Returns: order, size, prediction and what is known of the parts of the first model; the same of the large one under "large", and under "unpruned".
     """
     words = vocabulary_words(known_text(sources.text, lang), lang, vocabulary)
     whole, facts = make_model(lang, words, sources, first)
-    model = prune(whole, first.threshold)
+    model = prune(whole.model, first.threshold, whole.history)
     told = _told(model, tests, f"{vocabulary} vocabulary") | facts
     told["size"] = write_grammar(directory, lang, vocabulary, model)
     if first.threshold:
-        told["unpruned"] = _told(whole, tests, f"{vocabulary} vocabulary, unpruned")
+        told["unpruned"] = _told(whole.model, tests, f"{vocabulary} vocabulary, unpruned")
     if large:
-        whole, facts = (whole, facts) if large == Plan(first.order, first.arpa) else make_model(lang, words, sources, large)
-        write_arpa(directory / f"G.{vocabulary}.large.arpa", whole)
-        told["large"] = _told(whole, tests, f"{vocabulary} vocabulary, for rescoring") | facts
+        if (large.order, large.arpa) != (first.order, first.arpa):
+            whole, facts = make_model(lang, words, sources, large)
+        write_arpa(directory / f"G.{vocabulary}.large.arpa", whole.model)
+        told["large"] = _told(whole.model, tests, f"{vocabulary} vocabulary, for rescoring") | facts
     return told
 
 
-def make_model(lang: Lang, words: Set[str], sources: Sources, plan: Plan) -> tuple[Ngram, dict[str, Any]]:
+def make_model(lang: Lang, words: Set[str], sources: Sources, plan: Plan) -> tuple[Part, dict[str, Any]]:
     """One model over some words, unpruned, and what is known of its parts.
 
     Args:
         lang: the lexicon.
         words: that it gives probabilities to, as far as its parts know them.
         sources: texts.
-        plan: order and file.
+        plan: order and file; where it prunes, histories are made too.
     """
-    parts: dict[str, Ngram] = {}
+    parts: dict[str, Part] = {}
     facts: dict[str, Any] = {}
     if plan.arpa is None or sources.mixed:
-        parts[OWN] = train_ngram(known_text(sources.text, lang), words, plan.order)
+        parts[OWN] = of_text(words, known_text(sources.text, lang), plan)
         for name, text in sources.texts.items():
-            parts[name] = of_further_text(lang, words, text, sources.case, plan.order)
+            parts[name] = of_further_text(words, text, sources.case, plan)
     if plan.arpa is not None:
         external = read_external(plan.arpa, words, sources.case)
-        parts[plan.arpa.name] = external.model
+        parts[plan.arpa.name] = Part(external.model, external.model)
         facts["external"] = {"file": plan.arpa.name, **external.facts()}
         told = f"{len(external.missing)} of {len(words)} words are not in it", f"{percent(external.known_mass)} % of its probability falls on the others"
         LOG.info("  %s: %s; %s", plan.arpa.name, *told)
     if len(parts) == 1:
         return next(iter(parts.values())), facts
-    weights = choose_weights(list(parts.values()), [[word for word in sentence if word != SILENCE_WORD] for sentence in sources.dev])
+    models = [part.model for part in parts.values()]
+    weights = choose_weights(models, [[word for word in sentence if word != SILENCE_WORD] for sentence in sources.dev])
     LOG.info("  mixture: %s", ", ".join(f"{weight:.3f} {name}" for name, weight in zip(parts, weights, strict=True)))
-    return interpolate(list(parts.values()), weights), facts | {"weights": dict(zip(parts, weights, strict=True))}
+    mixture = interpolate(models, weights)
+    history = interpolate([part.history for part in parts.values()], weights) if plan.threshold else mixture
+    return Part(mixture, history), facts | {"weights": dict(zip(parts, weights, strict=True))}
 
 
-def of_further_text(lang: Lang, words: Set[str], text: Sequence[Sentence], case: Case, order: int) -> Ngram:
+def of_text(words: Set[str], text: Sequence[Sentence], plan: Plan) -> Part:
+    """The model of a text that holds no other words."""
+    model = train_ngram(text, words, plan.order)
+    return Part(model, train_ngram(text, words, plan.order, true_counts=True) if plan.threshold else model)
+
+
+def of_further_text(words: Set[str], text: Sequence[Sentence], case: Case, plan: Plan) -> Part:
     """The model of a text that may hold other words: they are <unk> in training, and left out of the model afterwards."""
-    change = CASES[case]
-    known = [tuple(word if word in words else UNKNOWN_WORD for word in map(change, sentence)) for sentence in text]
-    return restrict(train_ngram(known, words | {UNKNOWN_WORD}, order), words - {UNKNOWN_WORD})
+    known = [tuple(word if word in words else UNKNOWN_WORD for word in map(CASES[case], sentence)) for sentence in text]
+    whole, wanted = of_text({*words, UNKNOWN_WORD}, known, plan), words - {UNKNOWN_WORD}
+    return Part(restrict(whole.model, wanted), restrict(whole.history, wanted))
 
 
 def _told(model: Ngram, tests: Mapping[str, Sequence[Sentence]], name: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def test_no_large_model_unless_asked_for(made: Path) -> None:
 
 def test_pruned_for_the_graph_and_whole_beside_it(made: Path) -> None:
     model, told, _ = run(made, prune=0.01, ngram_order=2, large_order=4)
-    assert_same(model, prune(train_ngram(TEXT, WORDS, 2), 0.01))
+    assert_same(model, prune(train_ngram(TEXT, WORDS, 2), 0.01, train_ngram(TEXT, WORDS, 2, true_counts=True)))
     assert_same(read_arpa(made / "2-lang" / "G.train.large.arpa"), train_ngram(TEXT, WORDS, 4))
     assert told["size"]["2-grams"] < told["unpruned"]["size"]["2-grams"] and told["size"]["arcs"] > 0
     assert told["large"]["order"] == 4 and told["large"]["prediction"]["dev"]["perplexity"] != told["prediction"]["dev"]["perplexity"]

@@ -23,7 +23,7 @@ def distribution(model: Ngram, context: Gram) -> dict[str, float]:
     return {word: 10 ** model.log10_of(word, context) for word in WORDS}
 
 
-def slow_growth(model: Ngram, gram: Gram) -> float:
+def slow_growth(model: Ngram, gram: Gram, history: Ngram | None = None) -> float:
     """Leave out one n-gram, mend the weight of its context so that everything after it sums to one, and compare the two distributions word by word."""
     context, word = gram[:-1], gram[-1]
     before = distribution(model, context)
@@ -32,18 +32,19 @@ def slow_growth(model: Ngram, gram: Gram) -> float:
     weight = (1 - sum(before[other] for other in listed)) / (1 - sum(shorter[other] for other in listed))
     after = {other: before[other] if other in listed else weight * shorter[other] for other in WORDS}
     assert sum(after.values()) == pytest.approx(1)
-    frequency = math.prod(10 ** model.log10_of("</s>" if seen == "<s>" else seen, context[:place]) for place, seen in enumerate(context))
+    frequency = math.prod(10 ** (history or model).log10_of("</s>" if seen == "<s>" else seen, context[:place]) for place, seen in enumerate(context))
     return math.exp(frequency * sum(before[other] * math.log(before[other] / after[other]) for other in WORDS)) - 1
 
 
 @pytest.mark.parametrize("order", [2, 3])
 def test_growth_is_the_exact_one(order: int) -> None:
     model = train_ngram(TEXT, set(WORDS[:-1]), order)
-    for grams in by_length(model.log10, order)[1:]:
-        found = dict(growths(model, grams))
+    history = train_ngram(TEXT, set(WORDS[:-1]), order, true_counts=True)
+    for grams, told in itertools.product(by_length(model.log10, order)[1:], (model, history)):
+        found = dict(growths(model, grams, told))
         assert found.keys() == set(grams)
         for gram, growth in found.items():
-            assert growth == pytest.approx(slow_growth(model, gram), rel=1e-6, abs=1e-12)
+            assert growth == pytest.approx(slow_growth(model, gram, told), rel=1e-6, abs=1e-12)
 
 
 def test_prunes_exactly_what_lies_below_the_threshold() -> None:
@@ -84,4 +85,15 @@ def test_weights_by_hand_and_a_context_that_lists_every_word() -> None:
     words = {("<s>",): -99.0, ("a",): math.log10(0.5), ("b",): math.log10(0.3), ("</s>",): math.log10(0.2)}
     model = with_backoff(words | {("a", "b"): math.log10(0.6), **{("b", word): math.log10(p) for word, p in (("a", 0.1), ("b", 0.2), ("</s>", 0.7))}}, 2)
     assert 10 ** model.backoff[("a",)] == pytest.approx(0.4 / 0.7) and model.backoff[("b",)] == 0
-    assert dict(growths(model, [("b", "a"), ("b", "b"), ("b", "</s>")])).keys() == {("b", "a"), ("b", "b"), ("b", "</s>")}
+    assert dict(growths(model, [("b", "a"), ("b", "b"), ("b", "</s>")], model)).keys() == {("b", "a"), ("b", "b"), ("b", "</s>")}
+
+
+def test_contexts_are_as_frequent_as_in_the_text() -> None:
+    text = [("x", "a", "b")] * 40 + [("y", "a", "c")] * 40 + [("z", word) for word in "abcxyzd" for _ in range(6)]
+    model, history = (train_ngram(text, set("abcdxyz"), 3, true_counts=true_counts) for true_counts in (False, True))
+    n_words = sum(len(sentence) + 1 for sentence in text)
+    share = sum(sentence.count("a") for sentence in text) / n_words
+    assert 10 ** history.log10_of("a", ()) == pytest.approx(share, rel=0.02)
+    assert 10 ** model.log10_of("a", ()) < 0.8 * share
+    for context in ((), ("a",), ("x", "a"), ("<s>",)):
+        assert sum(10 ** history.log10_of(word, context) for word in [*"abcdxyz", "</s>"]) == pytest.approx(1)
