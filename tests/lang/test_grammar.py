@@ -17,9 +17,13 @@ from cgs.base.options import Recipe
 from cgs.base.unit import Unit
 from cgs.data.lexicon import Pronunciations, with_silence, write_lexicon
 from cgs.lang.arpa import read_arpa
-from cgs.lang.grammar import grammar_fst, make_grammar, transcript_prediction
+from cgs.lang.external import restrict
+from cgs.lang.grammar import grammar_fst, make_grammar, transcript_prediction, write_grammar
 from cgs.lang.graph import count_arcs
+from cgs.lang.kneser_ney import train_ngram
 from cgs.lang.lang import Lang, load_lang, make_lang, read_fst
+from cgs.lang.mixing import interpolate
+from cgs.lang.pruning import prune
 from cgs.stages import lang as stage
 
 from .conftest import LEXICON  # isort: skip
@@ -65,6 +69,19 @@ def test_g_is_what_arpa2fst_makes(lang: Lang, order: int) -> None:
     assert (one.num_states + begin, count_arcs(one) + begin) == (other.num_states, count_arcs(other))
     for words in itertools.product(["A", "NO", "KNOW", "OAK"], repeat=3):
         assert cost_in_g(lang, one, list(words)) == pytest.approx(cost_in_g(lang, other, list(words)), abs=1e-4)
+
+
+def test_g_of_pruned_and_mixed_models_is_what_arpa2fst_makes(lang: Lang) -> None:
+    whole, other = train_ngram(TEXT, set(LEXICON), 3), train_ngram([("KNOW", "NO", "KNOW"), ("OAK", "KNOW")], set(LEXICON), 3)
+    mixture = interpolate([whole, other], [0.6, 0.4])
+    for model in (prune(whole, 0.01), mixture, prune(mixture, 0.01), restrict(mixture, {"NO", "KNOW", "OAK", "A"})):
+        assert model.order == 3
+        write_grammar(lang.directory, lang, "train", model)
+        arpa, theirs, table = (str(lang.directory / name) for name in ("G.train.arpa", "theirs.fst", "words.txt"))
+        kaldilm.arpa2fst(input_arpa=arpa, output_fst=theirs, disambig_symbol="#0", read_symbol_table=table, ilabel_sort=True)
+        ours, reference = read_fst(lang.directory / "G.train.fst"), read_fst(Path(theirs))
+        for words in itertools.product(["A", "NO", "KNOW", "OAK"], repeat=3):
+            assert cost_in_g(lang, ours, list(words)) == pytest.approx(cost_in_g(lang, reference, list(words)), abs=1e-4)
 
 
 def test_bad_vocabulary_and_word_without_number(lang: Lang) -> None:
