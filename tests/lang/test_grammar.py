@@ -74,7 +74,8 @@ def test_g_is_what_arpa2fst_makes(lang: Lang, order: int) -> None:
 def test_g_of_pruned_and_mixed_models_is_what_arpa2fst_makes(lang: Lang) -> None:
     whole, other = train_ngram(TEXT, set(LEXICON), 3), train_ngram([("KNOW", "NO", "KNOW"), ("OAK", "KNOW")], set(LEXICON), 3)
     mixture = interpolate([whole, other], [0.6, 0.4])
-    for model in (prune(whole, 0.01), mixture, prune(mixture, 0.01), restrict(mixture, {"NO", "KNOW", "OAK", "A"})):
+    assert prune(whole, 0.003).log10.keys() < whole.log10.keys()
+    for model in (prune(whole, 0.003), mixture, prune(mixture, 0.003), restrict(mixture, {"NO", "KNOW", "OAK", "A"})):
         assert model.order == 3
         write_grammar(lang.directory, lang, "train", model)
         arpa, theirs, table = (str(lang.directory / name) for name in ("G.train.arpa", "theirs.fst", "words.txt"))
