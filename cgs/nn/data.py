@@ -1,22 +1,73 @@
 """Training frames: all utterances in one array, spliced when a minibatch is drawn.
 
-Owns the choice of held-out utterances and the layout that makes a spliced frame one contiguous piece of memory:
-each utterance is padded with its repeated edge frames, so the window of frame t is rows t to t + left + right."""
+Owns what the training loop asks of any set of examples (`ExampleSet`), the choice of held-out utterances and the
+layout that makes a spliced frame one contiguous piece of memory: each utterance is padded with its repeated edge
+frames, so the window of frame t is rows t to t + left + right."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 
 from cgs.base.errors import DataError, TrainError
+from cgs.base.options import TrainOptions
 
 NO_LABEL = -1
 """Label of a frame that is in view of its neighbours but never trained on."""
+EVALUATION_FRAMES = 1024
+"""Frames a call when the held-out loss is measured."""
+
+
+@dataclass
+class Minibatch:
+    """What a network sees in one step, and what it should say.
+
+    Args:
+        inputs: what the network's `forward` takes; logits come back as (*labels.shape, P).
+        labels: int64; NO_LABEL where nothing is asked for.
+    """
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+
+    @property
+    def n_frames(self) -> int:
+        """Frames with a label."""
+        return int((self.labels != NO_LABEL).sum())
+
+
+class ExampleSet(Protocol):
+    """Labelled frames of some utterances, however they are laid out as minibatches; the length is their number.
+
+    Attributes:
+        features: (rows, D) float32, every utterance with its edges repeated.
+        utterance_ends: (N,) int64, the row after each utterance's last one.
+    """
+
+    features: torch.Tensor
+    utterance_ends: torch.Tensor
+
+    def __len__(self) -> int: ...
+
+    def to(self, device: str) -> Self:
+        """The same examples on another device."""
+
+    def of_epoch(self, epoch: int, features: torch.Tensor) -> Self:
+        """The examples that take part in an epoch, seen in these features, e.g. augmented ones."""
+
+    def shuffled(self, options: TrainOptions, generator: torch.Generator) -> list[torch.Tensor]:
+        """The positions of the examples of each minibatch, every example once."""
+
+    def in_order(self) -> list[torch.Tensor]:
+        """The same for evaluation, nothing drawn."""
+
+    def batch(self, examples: torch.Tensor) -> Minibatch:
+        """The minibatch of some positions."""
 
 
 @dataclass
@@ -49,21 +100,25 @@ class FrameSet:
         """Inputs of a network that sees the windows."""
         return self.width * self.features.shape[1]
 
-    def frames_of(self, epoch: int) -> torch.Tensor:
-        """Frames that take part in an epoch, ascending."""
-        return torch.nonzero((self.turns < 0) | (self.turns == epoch % self.stride)).flatten()
+    def of_epoch(self, epoch: int, features: torch.Tensor) -> FrameSet:
+        """Frames that take part in an epoch, ascending; see `ExampleSet`."""
+        chosen = torch.nonzero((self.turns < 0) | (self.turns == epoch % self.stride)).flatten()
+        return replace(self, features=features, starts=self.starts[chosen], labels=self.labels[chosen], turns=self.turns[chosen])
 
-    def batch(self, frames: torch.Tensor, features: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Spliced inputs (n, width * D) and labels (n,) of some frames.
+    def shuffled(self, options: TrainOptions, generator: torch.Generator) -> list[torch.Tensor]:
+        """Frames of each minibatch, in random order; see `ExampleSet`."""
+        order = torch.randperm(len(self), generator=generator).to(self.labels.device)
+        return list(order.split(options.minibatch))
 
-        Args:
-            frames: positions in `labels`.
-            features: used in place of the set's own, e.g. augmented ones.
-        """
-        features = self.features if features is None else features
-        n_rows, dimension = features.shape
-        windows = features.as_strided((n_rows - self.width + 1, self.width * dimension), (dimension, 1))
-        return windows[self.starts[frames]], self.labels[frames]
+    def in_order(self) -> list[torch.Tensor]:
+        """All frames, some at a time; see `ExampleSet`."""
+        return list(torch.arange(len(self), device=self.labels.device).split(EVALUATION_FRAMES))
+
+    def batch(self, examples: torch.Tensor) -> Minibatch:
+        """Spliced inputs (n, width * D) and labels (n,) of some frames."""
+        n_rows, dimension = self.features.shape
+        windows = self.features.as_strided((n_rows - self.width + 1, self.width * dimension), (dimension, 1))
+        return Minibatch(windows[self.starts[examples]], self.labels[examples])
 
     def to(self, device: str) -> FrameSet:
         """The same frames on another device."""

@@ -53,21 +53,22 @@ class NetworkSpec(Options):
         return [*masks, None if self.dense_output else draw_mask(*shapes[-1], self.block, self.density, layer_seed(self.seed, len(shapes) - 1))]
 
 
-class FeedForward(nn.Module):
-    """Linear layers, dense or block-sparse, with ReLU and dropout between them; the last outputs are logits.
+class Network(nn.Module):
+    """What networks of every kind have: weight matrices from input to output, each dense or block-sparse.
 
     Args:
         spec: the network's shape.
-        masks: a mask for each layer, None where it is dense; drawn from the spec's seed where not given.
+        masks: a mask for each matrix, None where it is dense; drawn from the spec's seed where not given.
+    Attributes:
+        layers: the matrices with their biases, filled in by each kind.
     """
+
+    layers: nn.ModuleList
 
     def __init__(self, spec: NetworkSpec, masks: list[BlockMask | None] | None = None) -> None:
         super().__init__()
         self.spec = spec
         self.masks = spec.draw_masks() if masks is None else masks
-        generator = torch.Generator().manual_seed(spec.seed)
-        gains = [2.0**0.5] * len(spec.hidden) + [1.0]
-        self.layers = nn.ModuleList(_first_layer(shape, mask, gain, generator) for shape, mask, gain in zip(spec.shapes(), self.masks, gains, strict=True))
 
     def each_layer(self) -> Iterator[Layer]:
         """The layers, typed."""
@@ -83,6 +84,20 @@ class FeedForward(nn.Module):
         """Weights that exist, padding and biases not counted."""
         shapes = self.spec.shapes()
         return sum(mask.n_weights_kept if mask else n_out * n_in for mask, (n_out, n_in) in zip(self.masks, shapes, strict=True))
+
+
+class FeedForward(Network):
+    """Linear layers, dense or block-sparse, with ReLU and dropout between them; the last outputs are logits.
+
+    Args:
+        spec, masks: see `Network`.
+    """
+
+    def __init__(self, spec: NetworkSpec, masks: list[BlockMask | None] | None = None) -> None:
+        super().__init__(spec, masks)
+        generator = torch.Generator().manual_seed(spec.seed)
+        gains = [2.0**0.5] * len(spec.hidden) + [1.0]
+        self.layers = nn.ModuleList(_first_layer(shape, mask, gain, generator) for shape, mask, gain in zip(spec.shapes(), self.masks, gains, strict=True))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(T, n_in) features -> (T, n_out) logits. Raises: ShapeError: another width."""

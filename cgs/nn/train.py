@@ -1,4 +1,4 @@
-"""The one training loop, of acoustic and keyword networks alike.
+"""The one training loop, of acoustic and keyword networks of every kind.
 
 Adam with decoupled weight decay, a cosine learning rate, cross-entropy against frame labels, and the epoch of the
 lowest held-out loss kept. A run that was killed goes on from its last whole epoch and ends with the same bytes as
@@ -25,12 +25,10 @@ from cgs.base.options import TrainOptions
 from cgs.base.units import duration
 from cgs.nn.augment import augmented, check_augmentation
 from cgs.nn.checkpoint import CHECKPOINT_FILE, Progress, load_checkpoint, save_checkpoint
-from cgs.nn.data import FrameSet
-from cgs.nn.network import FeedForward
+from cgs.nn.data import NO_LABEL, ExampleSet, Minibatch
+from cgs.nn.network import Network
 
 HISTORY_FILE = "training.jsonl"
-EVALUATION_FRAMES = 1024
-"""Frames a call when the held-out loss is measured."""
 
 
 @dataclass
@@ -42,12 +40,12 @@ class Examples:
         kind: "fbank" or "mfcc"; says which augmentation makes sense.
     """
 
-    training: FrameSet
-    held_out: FrameSet
+    training: ExampleSet
+    held_out: ExampleSet
     kind: str
 
 
-def train(network: FeedForward, examples: Examples, options: TrainOptions, seed: int, directory: Path, device: str = "cpu") -> Progress:
+def train(network: Network, examples: Examples, options: TrainOptions, seed: int, directory: Path, device: str = "cpu") -> Progress:
     """Train a network in place and leave it with the weights of its best epoch.
 
     Args:
@@ -109,21 +107,26 @@ def epoch_generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
 
 
-def evaluate(network: FeedForward, frames: FrameSet) -> tuple[float, float]:
+def frame_loss(outputs: torch.Tensor, batch: Minibatch, reduction: str = "mean") -> torch.Tensor:
+    """Cross-entropy of logits (*labels.shape, P) over the labelled frames of a minibatch."""
+    return F.cross_entropy(outputs.flatten(0, -2), batch.labels.flatten(), ignore_index=NO_LABEL, reduction=reduction)
+
+
+def evaluate(network: Network, examples: ExampleSet) -> tuple[float, float]:
     """Mean cross-entropy and accuracy over all frames of a set, without dropout."""
     network.eval()
     loss, correct = 0.0, 0
     with torch.inference_mode():
-        for part in torch.arange(len(frames), device=frames.labels.device).split(EVALUATION_FRAMES):
-            x, labels = frames.batch(part)
-            outputs = network(x)
-            loss += float(F.cross_entropy(outputs, labels, reduction="sum"))
-            correct += int((outputs.argmax(dim=1) == labels).sum())
-    return loss / len(frames), correct / len(frames)
+        for part in examples.in_order():
+            batch = examples.batch(part)
+            outputs = network(batch.inputs)
+            loss += float(frame_loss(outputs, batch, "sum"))
+            correct += int((outputs.argmax(dim=-1) == batch.labels).sum())
+    return loss / len(examples), correct / len(examples)
 
 
 def _one_epoch(
-    network: FeedForward,
+    network: Network,
     data: Examples,
     options: TrainOptions,
     seed: int,
@@ -149,22 +152,20 @@ def _one_epoch(
     return best
 
 
-def _learn(network: FeedForward, data: Examples, options: TrainOptions, seed: int, optimiser: torch.optim.Optimizer, epoch: int) -> tuple[float, float]:
+def _learn(network: Network, data: Examples, options: TrainOptions, seed: int, optimiser: torch.optim.Optimizer, epoch: int) -> tuple[float, float]:
     """One pass over the training frames. Returns: mean loss and accuracy, as seen during the pass."""
-    frames = data.training
     network.train()
     torch.manual_seed(epoch_generator(seed, epoch, "dropout").initial_seed())
-    features = augmented(frames.features, frames.utterance_ends, data.kind, options, epoch_generator(seed, epoch, "augmentation"))
-    chosen = frames.frames_of(epoch)
-    order = torch.randperm(len(chosen), generator=epoch_generator(seed, epoch, "order")).to(chosen.device)
-    parts = chosen[order].split(options.minibatch)
+    features = augmented(data.training.features, data.training.utterance_ends, data.kind, options, epoch_generator(seed, epoch, "augmentation"))
+    examples = data.training.of_epoch(epoch, features)
+    parts = examples.shuffled(options, epoch_generator(seed, epoch, "order"))
     total, correct = 0.0, 0
     for step, part in enumerate(parts):
         for group in optimiser.param_groups:
             group["lr"] = cosine_rate(options, epoch + step / len(parts))
-        x, labels = frames.batch(part, features)
-        outputs = network(x)
-        loss = F.cross_entropy(outputs, labels)
+        batch = examples.batch(part)
+        outputs = network(batch.inputs)
+        loss = frame_loss(outputs, batch)
         value = loss.item()
         if not math.isfinite(value):
             remedy = f"lower learning_rate (now {options.learning_rate:g}) or look at the features"
@@ -172,6 +173,6 @@ def _learn(network: FeedForward, data: Examples, options: TrainOptions, seed: in
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        total += value * len(part)
-        correct += int((outputs.argmax(dim=1) == labels).sum())
-    return total / len(chosen), correct / len(chosen)
+        total += value * batch.n_frames
+        correct += int((outputs.argmax(dim=-1) == batch.labels).sum())
+    return total / len(examples), correct / len(examples)

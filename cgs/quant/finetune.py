@@ -13,7 +13,7 @@ import torch
 from cgs.base.errors import ShapeError
 from cgs.base.log import LOG
 from cgs.base.options import PackOptions, TrainOptions
-from cgs.nn.data import FrameSet
+from cgs.nn.data import ExampleSet
 from cgs.nn.network import FeedForward
 from cgs.nn.train import Examples, evaluate, train
 from cgs.quant.build import choose_formats, quantise, sample_activations
@@ -108,9 +108,9 @@ def _best(network: FeedForward, candidates: dict[str, FakeQuantised], examples: 
     return Packing(models[chosen], candidates[chosen], chosen, held_out, seconds)
 
 
-def calibration_frames(frames: FrameSet) -> torch.Tensor:
+def calibration_frames(frames: ExampleSet) -> torch.Tensor:
     """(T, n_in) spliced training frames, evenly spread over the set."""
-    return frames.batch(_spread(len(frames), CALIBRATION_FRAMES))[0]
+    return frames.batch(_spread(len(frames), CALIBRATION_FRAMES)).inputs
 
 
 def engine_difference(model: PackedModel, network: FakeQuantised, examples: Examples) -> float:
@@ -121,7 +121,7 @@ def engine_difference(model: PackedModel, network: FakeQuantised, examples: Exam
         network: from `Packing`.
         examples: for the frames, evenly spread over the held-out ones.
     """
-    spliced = examples.held_out.batch(_spread(len(examples.held_out), CHECKED_FRAMES))[0]
+    spliced = examples.held_out.batch(_spread(len(examples.held_out), CHECKED_FRAMES)).inputs
     with torch.inference_mode():
         expected = network.eval()(spliced).numpy()
     return float(np.abs(IntegerEngine(model).logits(spliced.numpy()) - expected).max())
