@@ -145,6 +145,9 @@ class AlignOptions(Options):
 class TrainOptions(Options):
     epochs: Positive = Field(10, description="passes over the training frames")
     minibatch: Positive = Field(256, description="frames a step")
+    chunk_frames: Positive = Field(100, description="frames of a chunk of an utterance, at most: what networks of sequences (tdnn, lstm) learn from")
+    minibatch_chunks: Positive = Field(16, description="chunks a step of such a network, in place of minibatch")
+    warmup_frames: int = Field(20, ge=0, description="frames that an LSTM hears before the first one of a chunk")
     learning_rate: float = Field(1e-3, gt=0, description="of the first epoch (Adam)")
     min_learning_rate: float = Field(1e-5, gt=0, description="the cosine schedule ends here")
     dropout: float = Field(0.1, ge=0, lt=1, description="of hidden outputs during training")
@@ -154,7 +157,7 @@ class TrainOptions(Options):
     )
     held_out_fraction: float = Field(0.05, gt=0, lt=0.5, description="training speakers or, where they are few, utterances kept aside to choose the best epoch")
     patience: Positive = Field(5, description="epochs without a better held-out loss before training stops")
-    left_context: int = Field(5, ge=0, description="frames before the current one in the input")
+    left_context: int = Field(5, ge=0, description="frames before the current one in the input of a feed-forward network; others have systems.NAME.offsets")
     right_context: int = Field(5, ge=0, description="frames after it")
     mel_warp: float = Field(0.0, ge=0, lt=0.5, description="each utterance's mel axis is stretched by up to this fraction, drawn anew each epoch")
     frequency_masks: int = Field(0, ge=0, description="bands of an utterance set to its mean, drawn anew each epoch (SpecAugment)")
@@ -169,8 +172,9 @@ class TrainOptions(Options):
 class NnOptions(TrainOptions):
     """Acoustic networks."""
 
-    features: Literal["fbank", "fmllr"] = Field(
-        "fbank", description="log-mel energies, or what the speaker-adapted GMM sees (align.model = sat), at the price of two more decodings"
+    features: Literal["fbank", "mfcc", "fmllr"] = Field(
+        "fbank",
+        description="log-mel energies, the MFCC of the alignment, or what the speaker-adapted GMM sees (align.model = sat), at the price of two more decodings",
     )
     cmvn: Literal["speaker", "global", "running"] = Field(
         "speaker", description="mean and variance taken off log-mel energies: each speaker's, the training split's, or of the last 6 s, for streams"
@@ -190,8 +194,13 @@ class KwsOptions(TrainOptions):
 
 class SystemOptions(Options):
     task: Literal["asr", "kws"] = Field(description="acoustic (asr) or keyword (kws) network")
+    model: Literal["feedforward", "tdnn", "lstm"] = Field("feedforward", description="kind of network; docs/acoustic-models.md says how they differ")
     method: Literal["dense", "cgs"] = Field(description="fully connected, or coarse-grain sparse")
-    hidden: list[Positive] = Field(min_length=1, description="widths of the hidden layers")
+    hidden: list[Positive] = Field(min_length=1, description="widths of the hidden layers; cells of each layer of an LSTM")
+    offsets: list[list[int]] = Field(
+        [], description="tdnn: frames that each hidden layer sees of the one below, e.g. [[-2, -1, 0, 1, 2], [-1, 0, 1], [-3, 0, 3]]; lstm: those of the input"
+    )
+    label_delay: int = Field(5, ge=0, description="lstm: frames that are heard before a frame is named")
     density: float = Field(1.0, gt=0, le=1, description="share of the weight blocks kept; 1 for dense")
     block: Positive = Field(1, description="side of a block, in weights; 1 for dense")
     dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
@@ -208,6 +217,25 @@ class SystemOptions(Options):
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds {self.seeds} hold a seed twice")
         return self
+
+    @model_validator(mode="after")
+    def _model_fits(self) -> SystemOptions:
+        wanted = {"feedforward": 0, "tdnn": len(self.hidden), "lstm": min(1, len(self.offsets))}[self.model]
+        if len(self.offsets) != wanted:
+            remedy = {"feedforward": "nn.left_context and nn.right_context say what it sees", "tdnn": "give one list for each hidden layer",
+                      "lstm": "give one, for the input, or none"}[self.model]
+            raise ValueError(f"offsets of {len(self.offsets)} layers for a {self.model} network of {len(self.hidden)} hidden layers; {remedy}")
+        for frames in self.offsets:
+            if not frames or any(b <= a for a, b in zip(frames, frames[1:], strict=False)) or frames[0] > 0 or frames[-1] < 0:
+                raise ValueError(f"offsets {frames}: list frames in rising order, from 0 or before to 0 or after, e.g. [-1, 0, 1]")
+        if "label_delay" in self.model_fields_set and self.model != "lstm":
+            raise ValueError(f'label_delay belongs to an LSTM, not to a {self.model} network; remove it or set model = "lstm"')
+        return self
+
+    @property
+    def can_be_packed(self) -> bool:
+        """False for kinds of networks that have no packed form yet: they are decoded in floating point only."""
+        return self.model != "lstm"
 
 
 class PackOptions(Options):
@@ -268,8 +296,8 @@ class Recipe(Options):
     def _features_fit(self) -> Recipe:
         if self.nn.features == "fmllr" and self.align.model != "sat":
             raise ValueError(f'nn.features is fmllr but align.model is {self.align.model}; set align.model = "sat" or nn.features = "fbank"')
-        if self.nn.features == "fmllr" and (self.nn.mel_warp or self.nn.frequency_masks):
-            raise ValueError("nn.features is fmllr, which has no mel axis; set nn.mel_warp and nn.frequency_masks to 0")
+        if self.nn.features != "fbank" and (self.nn.mel_warp or self.nn.frequency_masks):
+            raise ValueError(f"nn.features is {self.nn.features}, which has no mel axis; set nn.mel_warp and nn.frequency_masks to 0")
         if self.nn.features == "fmllr" and self.nn.cmvn != "speaker":
             raise ValueError(f"nn.features is fmllr, which rests on each speaker's mean and variance, but nn.cmvn is {self.nn.cmvn}; leave nn.cmvn out")
         return self

@@ -20,9 +20,14 @@ def splice(features: np.ndarray, left: int, right: int) -> np.ndarray:
     n_frames, dimension = features.shape
     if n_frames == 0:
         return np.zeros((0, (left + 1 + right) * dimension), dtype=features.dtype)
-    padded = np.concatenate([np.repeat(features[:1], left, axis=0), features, np.repeat(features[-1:], right, axis=0)])
+    padded = with_edges(features, left, right)
     windows = np.lib.stride_tricks.sliding_window_view(padded, left + 1 + right, axis=0)
     return np.ascontiguousarray(windows.transpose(0, 2, 1)).reshape(n_frames, -1)
+
+
+def with_edges(features: np.ndarray, left: int, right: int) -> np.ndarray:
+    """Features (T, D) with the first frame repeated `left` times before them and the last one `right` times after; none stay none."""
+    return np.concatenate([np.repeat(features[:1], left, axis=0), features, np.repeat(features[-1:], right, axis=0)])
 
 
 def delta_filters(order: int, window: int) -> list[np.ndarray]:
@@ -52,6 +57,6 @@ def add_deltas(features: np.ndarray, order: int = 2, window: int = 2) -> np.ndar
     blocks = []
     for weights in delta_filters(order, window):
         reach = len(weights) // 2
-        padded = np.concatenate([np.repeat(features[:1], reach, axis=0), features, np.repeat(features[-1:], reach, axis=0)])
+        padded = with_edges(features, reach, reach)
         blocks.append(sum(weight * padded[shift : shift + n_frames] for shift, weight in enumerate(weights)))
     return np.concatenate(blocks, axis=1).astype(np.float32)

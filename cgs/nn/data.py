@@ -66,6 +66,9 @@ class ExampleSet(Protocol):
     def in_order(self) -> list[torch.Tensor]:
         """The same for evaluation, nothing drawn."""
 
+    def spread(self, n_frames: int) -> torch.Tensor:
+        """Positions of examples with about so many frames, evenly spread over the set."""
+
     def batch(self, examples: torch.Tensor) -> Minibatch:
         """The minibatch of some positions."""
 
@@ -113,6 +116,10 @@ class FrameSet:
     def in_order(self) -> list[torch.Tensor]:
         """All frames, some at a time; see `ExampleSet`."""
         return list(torch.arange(len(self), device=self.labels.device).split(EVALUATION_FRAMES))
+
+    def spread(self, n_frames: int) -> torch.Tensor:
+        """Frames evenly spread over the set; see `ExampleSet`."""
+        return torch.from_numpy(np.unique(np.linspace(0, len(self) - 1, min(n_frames, len(self))).round().astype(np.int64)))
 
     def batch(self, examples: torch.Tensor) -> Minibatch:
         """Spliced inputs (n, width * D) and labels (n,) of some frames."""

@@ -17,7 +17,7 @@ from cgs.gmm.adapted import training_features
 from cgs.lang.tables import read_symbols
 from cgs.nn.data import held_out_utterances
 from cgs.nn.labels import CLASS_NAMES, OTHER_CLASS, SILENCE_CLASS, keyword_classes, keyword_ids, log_prior
-from cgs.nn.system import make_examples
+from cgs.nn.system import View, make_examples
 from cgs.nn.train import Examples
 
 KEYWORD_KIND: Final = "mfcc"
@@ -30,12 +30,13 @@ def acoustic_cmvn(options: NnOptions) -> Cmvn:
     return "global" if options.features == "fmllr" else options.cmvn
 
 
-def acoustic_examples(root: Path, options: NnOptions) -> tuple[Examples, np.ndarray]:
+def acoustic_examples(root: Path, options: NnOptions, view: View | None = None) -> tuple[Examples, np.ndarray]:
     """Frames labelled with pdfs.
 
     Args:
         root: the experiment's directory, with stages 3 and 4 done.
         options: kind of features, context and share held out.
+        view: what the network sees; see `make_examples`.
     Returns: the frames, and the (P,) natural logarithm of the pdfs' priors.
     Raises: DataError, TrainError: features and alignments that do not fit each other, or too few.
     """
@@ -51,7 +52,7 @@ def acoustic_examples(root: Path, options: NnOptions) -> tuple[Examples, np.ndar
     if NOISY_SPLIT in splits:
         noisy = _acoustic_features(feats, align, NOISY_SPLIT, options)
         pdfs, features = pdfs | _noisy_labels(noisy, pdfs, held_out), features | noisy
-    return make_examples(features, pdfs, held_out, options.features, options), prior
+    return make_examples(features, pdfs, held_out, options.features, options, view=view), prior
 
 
 def _noisy_labels(noisy: Iterable[str], labels: Mapping[str, np.ndarray], held_out: set[str]) -> dict[str, np.ndarray]:
@@ -62,15 +63,16 @@ def _noisy_labels(noisy: Iterable[str], labels: Mapping[str, np.ndarray], held_o
 def _acoustic_features(feats: Path, align: Path, split: str, options: NnOptions) -> dict[str, np.ndarray]:
     if options.features == "fmllr":
         return training_features(align, feats, split)
-    return load_features(feats, "fbank", split, acoustic_cmvn(options))
+    return load_features(feats, options.features, split, acoustic_cmvn(options))
 
 
-def keyword_examples(root: Path, options: KwsOptions) -> tuple[Examples, list[str]]:
+def keyword_examples(root: Path, options: KwsOptions, view: View | None = None) -> tuple[Examples, list[str]]:
     """Frames labelled with silence, other speech or a keyword.
 
     Args:
         root: the experiment's directory, with stages 1 to 4 done.
         options: context, share held out, and where in a keyword its label starts.
+        view: what the network sees; see `make_examples`.
     Returns: the frames, and the names of the classes.
     Raises: DataError, TrainError: features and alignments that do not fit each other, or too few; a keyword outside the vocabulary.
     """
@@ -88,9 +90,9 @@ def keyword_examples(root: Path, options: KwsOptions) -> tuple[Examples, list[st
         words, features = words | _noisy_labels(noisy, words | slow_or_fast, held_out), features | noisy
     labels = {utterance: keyword_classes(ids, class_of_word, options.min_keyword_overlap) for utterance, ids in words.items()}
     classes = [*CLASS_NAMES, *keywords]
-    return make_examples(features, labels, held_out, KEYWORD_KIND, options, (SILENCE_CLASS, OTHER_CLASS), options.frame_stride), classes
+    return make_examples(features, labels, held_out, KEYWORD_KIND, options, (SILENCE_CLASS, OTHER_CLASS), options.frame_stride, view), classes
 
 
-def examples_for(root: Path, options: NnOptions | KwsOptions) -> Examples:
+def examples_for(root: Path, options: NnOptions | KwsOptions, view: View | None = None) -> Examples:
     """The frames of the task that the options belong to."""
-    return keyword_examples(root, options)[0] if isinstance(options, KwsOptions) else acoustic_examples(root, options)[0]
+    return keyword_examples(root, options, view)[0] if isinstance(options, KwsOptions) else acoustic_examples(root, options, view)[0]

@@ -1,8 +1,9 @@
-"""From a system's options and labelled features to a trained network on disk; what both training stages call."""
+"""From a system's options and labelled features to a trained network of any kind on disk; what both training stages call."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +13,58 @@ import torch
 from cgs.base.errors import ConfigError, TrainError
 from cgs.base.log import LOG
 from cgs.base.options import SystemOptions, TrainOptions
-from cgs.nn.data import make_frames
-from cgs.nn.network import NetworkSpec, build_network, save_network
+from cgs.nn.chunks import make_chunks
+from cgs.nn.data import ExampleSet, make_frames
+from cgs.nn.feedforward import NetworkSpec
+from cgs.nn.layers import Spec
+from cgs.nn.lstm import LstmSpec
+from cgs.nn.network import build_network, save_network
+from cgs.nn.tdnn import TdnnSpec
 from cgs.nn.train import Examples, train
 
+INPUT_OFFSETS = (-2, -1, 0, 1, 2)
+"""Frames that an LSTM's first layer sees where its system does not say: enough inputs for a choice of blocks."""
 
-def network_spec(system: SystemOptions, options: TrainOptions, n_features: int, n_out: int, seed: int) -> NetworkSpec:
+
+@dataclass(frozen=True)
+class View:
+    """What a network sees of an utterance.
+
+    Args:
+        left, right: context, frames.
+        chunk_frames: frames of a training chunk; 0 for single frames, spliced.
+    """
+
+    left: int
+    right: int
+    chunk_frames: int = 0
+
+
+def network_spec(system: SystemOptions, options: TrainOptions, n_features: int, n_out: int, seed: int) -> Spec:
     """The network of a system for features of `n_features` dimensions and `n_out` classes."""
-    return NetworkSpec(
-        n_in=n_features * (options.left_context + 1 + options.right_context),
-        hidden=tuple(system.hidden),
-        n_out=n_out,
-        method=system.method,
-        density=system.density,
-        block=system.block,
-        dense_output=system.dense_output,
-        dropout=options.dropout if system.dropout is None else system.dropout,
-        seed=seed,
-    )
+    shared: dict[str, Any] = {
+        "hidden": tuple(system.hidden),
+        "n_out": n_out,
+        "method": system.method,
+        "density": system.density,
+        "block": system.block,
+        "dense_output": system.dense_output,
+        "dropout": options.dropout if system.dropout is None else system.dropout,
+        "seed": seed,
+    }
+    offsets = tuple(tuple(frames) for frames in system.offsets)
+    if system.model == "tdnn":
+        return TdnnSpec(n_in=n_features, offsets=offsets, **shared)
+    if system.model == "lstm":
+        seen = offsets[0] if offsets else INPUT_OFFSETS
+        return LstmSpec(n_in=n_features, offsets=seen, label_delay=system.label_delay, warmup=options.warmup_frames, **shared)
+    return NetworkSpec(n_in=n_features * (options.left_context + 1 + options.right_context), **shared)
+
+
+def view_of(system: SystemOptions, options: TrainOptions) -> View:
+    """What the networks of a system see."""
+    context = network_spec(system, options, 1, 1, 0).context
+    return View(*context, options.chunk_frames) if context else View(options.left_context, options.right_context)
 
 
 def make_examples(
@@ -40,6 +75,7 @@ def make_examples(
     options: TrainOptions,
     thinned: tuple[int, ...] = (),
     stride: int = 1,
+    view: View | None = None,
 ) -> Examples:
     """Training and held-out frames.
 
@@ -49,18 +85,24 @@ def make_examples(
         kind: "fbank" or "mfcc".
         options: context.
         thinned, stride: see `make_frames`; of the training frames only.
+        view: what the network sees; the options' context where not given. Held-out utterances are never cut.
     Raises: TrainError: nothing left to train on or to hold out.
     """
     sides = ({u: v for u, v in labels.items() if u not in held_out}, {u: v for u, v in labels.items() if u in held_out})
     if not all(sides):
         raise TrainError(f"{len(sides[0])} utterances to train on and {len(sides[1])} held out", "use more aligned utterances or another held_out_fraction")
-    training = make_frames(features, sides[0], options.left_context, options.right_context, thinned, stride)
-    aside = make_frames(features, sides[1], options.left_context, options.right_context)
+    view = view or View(options.left_context, options.right_context)
+    if view.chunk_frames:
+        training: ExampleSet = make_chunks(features, sides[0], view.left, view.right, view.chunk_frames, thinned, stride)
+        aside: ExampleSet = make_chunks(features, sides[1], view.left, view.right, 0)
+    else:
+        training = make_frames(features, sides[0], view.left, view.right, thinned, stride)
+        aside = make_frames(features, sides[1], view.left, view.right)
     LOG.info("  %d frames of %d utterances to train on, %d of %d held out", len(training), len(sides[0]), len(aside), len(sides[1]))
     return Examples(training, aside, kind)
 
 
-def train_network(spec: NetworkSpec, examples: Examples, options: TrainOptions, meta: dict[str, Any], directory: Path, device: str = "cpu") -> None:
+def train_network(spec: Spec, examples: Examples, options: TrainOptions, meta: dict[str, Any], directory: Path, device: str = "cpu") -> None:
     """Build, train and save one network; a killed run goes on where it was.
 
     Args:
@@ -79,7 +121,7 @@ def train_network(spec: NetworkSpec, examples: Examples, options: TrainOptions, 
         raise ConfigError(f"systems.{meta['system']}: {error.message}", error.remedy) from error
     LOG.info("  %s: %d weights of %d exist", meta["system"], network.n_weights_kept, network.n_weights)
     progress = train(network, examples, options, spec.seed, directory, device)
-    context = {"left": options.left_context, "right": options.right_context}
-    features = {"kind": examples.kind, **meta["features"], **context}
+    left, right = spec.context or (options.left_context, options.right_context)
+    features = {"kind": examples.kind, **meta["features"], "left": left, "right": right}
     facts = {"method": spec.method, "seed": spec.seed, "features": features, "train_seconds": progress.seconds, "best_epoch": progress.best_epoch + 1}
     save_network(directory, network, meta | facts)

@@ -110,7 +110,7 @@ def _best(network: FeedForward, candidates: dict[str, FakeQuantised], examples: 
 
 def calibration_frames(frames: ExampleSet) -> torch.Tensor:
     """(T, n_in) spliced training frames, evenly spread over the set."""
-    return frames.batch(_spread(len(frames), CALIBRATION_FRAMES)).inputs
+    return frames.batch(frames.spread(CALIBRATION_FRAMES)).inputs
 
 
 def engine_difference(model: PackedModel, network: FakeQuantised, examples: Examples) -> float:
@@ -121,14 +121,10 @@ def engine_difference(model: PackedModel, network: FakeQuantised, examples: Exam
         network: from `Packing`.
         examples: for the frames, evenly spread over the held-out ones.
     """
-    spliced = examples.held_out.batch(_spread(len(examples.held_out), CHECKED_FRAMES)).inputs
+    spliced = examples.held_out.batch(examples.held_out.spread(CHECKED_FRAMES)).inputs
     with torch.inference_mode():
         expected = network.eval()(spliced).numpy()
     return float(np.abs(IntegerEngine(model).logits(spliced.numpy()) - expected).max())
-
-
-def _spread(n_frames: int, at_most: int) -> torch.Tensor:
-    return torch.from_numpy(np.unique(np.linspace(0, n_frames - 1, min(at_most, n_frames)).round().astype(np.int64)))
 
 
 def _score(network: FeedForward, examples: Examples) -> dict[str, float]:

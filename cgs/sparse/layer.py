@@ -6,6 +6,7 @@ weight, no mask to multiply with and no gradient of a dropped weight, so nothing
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,37 +38,66 @@ class BlockProduct(torch.autograd.Function):
             index: where the blocks are.
         Returns: (R * B, T).
         """
-        n_rows, n_kept, block, _ = weight.shape
         ctx.save_for_backward(x, weight)
         ctx.index = index
-        y = x.new_empty(n_rows, block, x.shape[1])
-        panels = weight.transpose(1, 2).reshape(n_rows, block, n_kept * block)
-        for rows, gathered in _gathers(x.reshape(-1, block, x.shape[1]), index.columns, n_rows):
-            torch.bmm(panels[rows], gathered, out=y[rows])
-        return y.view(n_rows * block, -1)
+        return BlockFactors(weight, index).times(x)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
         """Gradients of the inputs (by block column) and of the kept weights (by block row), and of nothing else."""
         x, weight = ctx.saved_tensors
-        index: BlockIndex = ctx.index
-        n_rows, n_kept, block, _ = weight.shape
+        factors = BlockFactors(weight, ctx.index)
+        grad_x = factors.transposed_times(grad) if ctx.needs_input_grad[0] else None
+        return grad_x, factors.weight_gradient(x, grad) if ctx.needs_input_grad[1] else None, None
+
+
+class BlockFactors:
+    """The kept blocks of a matrix W laid out for products, once for as many products as are wanted.
+
+    Args:
+        weight: (R, K, B, B).
+        index: where the blocks are.
+    """
+
+    def __init__(self, weight: torch.Tensor, index: BlockIndex) -> None:
+        self.weight, self.index = weight, index
+
+    @cached_property
+    def _by_row(self) -> torch.Tensor:
+        n_rows, n_kept, block, _ = self.weight.shape
+        return self.weight.transpose(1, 2).reshape(n_rows, block, n_kept * block)
+
+    @cached_property
+    def _by_column(self) -> torch.Tensor:
+        index, block = self.index, self.weight.shape[2]
+        blocks = self.weight.reshape(-1, block, block).index_select(0, index.blocks_by_column).index_fill_(0, index.unfilled, 0)
+        return blocks.view(index.n_columns, -1, block).transpose(1, 2)
+
+    def times(self, x: torch.Tensor) -> torch.Tensor:
+        """W x: (C * B, T) -> (R * B, T)."""
+        n_rows, _, block, _ = self.weight.shape
+        y = x.new_empty(n_rows, block, x.shape[1])
+        for rows, gathered in _gathers(x.reshape(-1, block, x.shape[1]), self.index.columns, n_rows):
+            torch.bmm(self._by_row[rows], gathered, out=y[rows])
+        return y.view(n_rows * block, -1)
+
+    def transposed_times(self, y: torch.Tensor) -> torch.Tensor:
+        """W' y: (R * B, T) -> (C * B, T)."""
+        index, block = self.index, self.weight.shape[2]
+        x = y.new_empty(index.n_columns, block, y.shape[1])
+        for columns, gathered in _gathers(y.reshape(-1, block, y.shape[1]), index.rows_by_column, index.n_columns):
+            torch.bmm(self._by_column[columns], gathered, out=x[columns])
+        return x.view(-1, y.shape[1])
+
+    def weight_gradient(self, x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+        """Gradient (R, K, B, B) of the kept weights, for inputs x (C * B, T) and the gradient (R * B, T) of W x."""
+        n_rows, n_kept, block, _ = self.weight.shape
         outputs = grad.reshape(n_rows, block, grad.shape[1])
-        grad_x = grad_weight = None
-        if ctx.needs_input_grad[0]:
-            blocks = weight.reshape(-1, block, block).index_select(0, index.blocks_by_column).index_fill_(0, index.unfilled, 0)
-            panels = blocks.view(index.n_columns, -1, block).transpose(1, 2)
-            grad_x = grad.new_empty(index.n_columns, block, grad.shape[1])
-            for columns, gathered in _gathers(outputs, index.rows_by_column, index.n_columns):
-                torch.bmm(panels[columns], gathered, out=grad_x[columns])
-            grad_x = grad_x.view(x.shape)
-        if ctx.needs_input_grad[1]:
-            product = weight.new_empty(n_rows, block, n_kept * block)
-            for rows, gathered in _gathers(x.reshape(-1, block, x.shape[1]), index.columns, n_rows):
-                torch.bmm(outputs[rows], gathered.transpose(1, 2), out=product[rows])
-            grad_weight = product.view(n_rows, block, n_kept, block).transpose(1, 2).contiguous()
-        return grad_x, grad_weight, None
+        product = self.weight.new_empty(n_rows, block, n_kept * block)
+        for rows, gathered in _gathers(x.reshape(-1, block, x.shape[1]), self.index.columns, n_rows):
+            torch.bmm(outputs[rows], gathered.transpose(1, 2), out=product[rows])
+        return product.view(n_rows, block, n_kept, block).transpose(1, 2).contiguous()
 
 
 def _gathers(blocks: torch.Tensor, places: torch.Tensor, n_groups: int) -> Iterator[tuple[slice, torch.Tensor]]:

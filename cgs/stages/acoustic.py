@@ -28,12 +28,12 @@ def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
 
 def _train(job: tuple[Experiment, str, int]) -> None:
     from cgs.nn.examples import acoustic_cmvn, acoustic_examples
-    from cgs.nn.system import network_spec, train_network
+    from cgs.nn.system import network_spec, train_network, view_of
 
     exp, name, seed = job
     system, options = exp.recipe.systems[name], exp.recipe.nn
     with _unit(exp, name, system, seed).writing() as out:
-        examples, prior = acoustic_examples(exp.root, options)
+        examples, prior = acoustic_examples(exp.root, options, view_of(system, options))
         spec = network_spec(system, options, examples.training.features.shape[1], len(prior), seed)
         meta = {"task": "asr", "system": name, "features": {"cmvn": acoustic_cmvn(options)}, "classes": None, "log_prior": prior.tolist()}
         train_network(spec, examples, options, meta, out, exp.device)

@@ -33,12 +33,12 @@ def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
 
 def _train(job: tuple[Experiment, str, int]) -> None:
     from cgs.nn.examples import KEYWORD_CMVN, keyword_examples
-    from cgs.nn.system import network_spec, train_network
+    from cgs.nn.system import network_spec, train_network, view_of
 
     exp, name, seed = job
     system, options = exp.recipe.systems[name], exp.recipe.kws
     with _unit(exp, name, system, seed).writing() as out:
-        examples, classes = keyword_examples(exp.root, options)
+        examples, classes = keyword_examples(exp.root, options, view_of(system, options))
         spec = network_spec(system, options, examples.training.features.shape[1], len(classes), seed)
         meta = {"task": "kws", "system": name, "features": {"cmvn": KEYWORD_CMVN}, "classes": classes, "log_prior": None}
         train_network(spec, examples, options, meta, out, exp.device)

@@ -1,0 +1,128 @@
+"""What networks of every kind are made of: weight matrices from input to output, dense or block-sparse, drawn from a spec.
+
+Owns `Spec` and `Network`; the kinds are in `cgs.nn.feedforward`, `cgs.nn.tdnn` and `cgs.nn.lstm`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from cgs.base.errors import ShapeError
+from cgs.base.options import Fraction, Options, Positive
+from cgs.sparse.layer import BlockSparseLinear
+from cgs.sparse.mask import BlockMask, draw_mask, layer_seed
+
+Layer = nn.Linear | BlockSparseLinear
+HE_GAIN = 2.0**0.5
+"""Of the first weights before a ReLU."""
+
+
+class Spec(Options):
+    """Everything a network's shape, masks and first weights follow from; each kind adds its own fields."""
+
+    n_in: Positive = Field(description="inputs of a frame: features, x spliced frames for a feed-forward network")
+    hidden: tuple[Positive, ...] = Field(min_length=1, description="widths of the hidden layers")
+    n_out: Positive = Field(description="outputs: pdfs or keyword classes")
+    method: Literal["dense", "cgs"] = Field("dense", description="fully connected, or coarse-grain sparse")
+    density: float = Field(1.0, gt=0, le=1, description="share of the weight blocks kept")
+    block: Positive = Field(1, description="side of a block, in weights")
+    dense_output: bool = Field(False, description="keep the output layer dense")
+    dropout: Fraction = Field(0.0, description="of hidden outputs during training")
+    seed: int = Field(0, description="of the masks and the first weights")
+
+    remembers: ClassVar[bool] = False
+    """True where a frame's output depends on all frames before it."""
+
+    def shapes(self) -> list[tuple[int, int]]:
+        """(n_out, n_in) of every weight matrix, from input to output; the last is the output layer's."""
+        raise NotImplementedError
+
+    @property
+    def context(self) -> tuple[int, int] | None:
+        """Frames before and after the current one that a network of sequences reads; None where its inputs come spliced."""
+        return None
+
+    def draw_masks(self) -> list[BlockMask | None]:
+        """One mask for each matrix, None where it is dense. Raises: ConfigError: a matrix too small for block and density."""
+        shapes = self.shapes()
+        if self.method == "dense":
+            return [None] * len(shapes)
+        masks: list[BlockMask | None] = [draw_mask(*shape, self.block, self.density, layer_seed(self.seed, layer)) for layer, shape in enumerate(shapes[:-1])]
+        return [*masks, None if self.dense_output else draw_mask(*shapes[-1], self.block, self.density, layer_seed(self.seed, len(shapes) - 1))]
+
+
+class Network(nn.Module):
+    """What networks of every kind have.
+
+    Args:
+        spec: the network's shape.
+        masks: a mask for each matrix, None where it is dense; drawn from the spec's seed where not given.
+        gains: of the first weights of each matrix: their variance is gain^2 / inputs.
+    Attributes:
+        layers: every weight matrix of `spec.shapes()` with its bias.
+    """
+
+    def __init__(self, spec: Spec, masks: list[BlockMask | None] | None, gains: Sequence[float]) -> None:
+        super().__init__()
+        self.spec: Spec = spec
+        self.masks = spec.draw_masks() if masks is None else masks
+        generator = torch.Generator().manual_seed(spec.seed)
+        self.layers = nn.ModuleList(_first_layer(shape, mask, gain, generator) for shape, mask, gain in zip(spec.shapes(), self.masks, gains, strict=True))
+
+    def each_layer(self) -> Iterator[Layer]:
+        """The layers, typed."""
+        yield from self.layers  # type: ignore[misc]
+
+    @property
+    def n_weights(self) -> int:
+        """Weights of the dense network of this shape, biases not counted."""
+        return sum(n_out * n_in for n_out, n_in in self.spec.shapes())
+
+    @property
+    def n_weights_kept(self) -> int:
+        """Weights that exist, padding and biases not counted."""
+        shapes = self.spec.shapes()
+        return sum(mask.n_weights_kept if mask else n_out * n_in for mask, (n_out, n_in) in zip(self.masks, shapes, strict=True))
+
+
+def feature_major(layer: Layer, x: torch.Tensor) -> torch.Tensor:
+    """(n_in, T) -> (n_out, T) through either kind of layer."""
+    if isinstance(layer, BlockSparseLinear):
+        return layer.feature_major(x)
+    return torch.addmm(layer.bias[:, None], layer.weight, x)
+
+
+def frames_first(x: torch.Tensor, spec: Spec) -> torch.Tensor:
+    """Inputs (N, T, D) of a network of sequences as (D, N, T), checked. Raises: ShapeError: another width, or fewer frames than its context."""
+    left, right = spec.context or (0, 0)
+    if x.ndim != 3 or x.shape[2] != spec.n_in or x.shape[1] <= left + right:
+        raise ShapeError(f"input of shape {tuple(x.shape)} to a network of {spec.n_in} inputs a frame that reads {left} + 1 + {right} frames",
+                         "expected (utterances, frames with their context, features)")
+    return x.permute(2, 0, 1)
+
+
+def spliced(x: torch.Tensor, offsets: Sequence[int]) -> torch.Tensor:
+    """Put frames of each utterance side by side.
+
+    Args:
+        x: (D, N, T), feature-major.
+        offsets: which frames, relative to the current one, rising.
+    Returns: (len(offsets) * D, N, T - span), for the frames that have all of theirs; contiguous.
+    """
+    n_frames = x.shape[2] - (offsets[-1] - offsets[0])
+    return torch.cat([x[:, :, offset - offsets[0] :][:, :, :n_frames] for offset in offsets])
+
+
+def _first_layer(shape: tuple[int, int], mask: BlockMask | None, gain: float, generator: torch.Generator) -> Layer:
+    if mask is not None:
+        return BlockSparseLinear(mask, generator, gain)
+    n_out, n_in = shape
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(n_out, n_in, generator=generator) * (gain / n_in**0.5))
+        layer.bias.zero_()
+    return layer
