@@ -12,7 +12,7 @@ import numpy as np
 
 from cgs.base.errors import DataError, ShapeError
 from cgs.base.files import read_json
-from cgs.feats.splice import splice
+from cgs.feats.splice import splice, with_edges
 
 Engine = Literal["float", "packed"]
 Scores = Callable[[np.ndarray], np.ndarray]
@@ -85,4 +85,5 @@ def _packed_logits(pack_dir: Path, left: int, right: int) -> Scores:
     from cgs.quant.packed import read_packed
 
     engine = IntegerEngine(read_packed(pack_dir / PACKED_FILE))
-    return lambda features: engine.logits(splice(features, left, right))
+    window = with_edges if any(engine.model.context) else splice
+    return lambda features: engine.logits(window(features, left, right))

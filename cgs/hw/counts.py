@@ -83,13 +83,21 @@ class BlockRow:
 
 @dataclass(frozen=True)
 class LayerShape:
-    """A layer without its values: its block rows, and the bits of a weight and of a block index (0: dense, no index)."""
+    """A layer without its values: its block rows, the bits of a weight and of a block index (0: dense, no index), and the frames it reads.
+
+    A layer that reads several frames of the one below finds them in a ring buffer, so every layer is computed once a frame."""
 
     n_in: int
     n_out: int
     rows: tuple[BlockRow, ...]
     bits: int
     index_bits: int
+    offsets: tuple[int, ...] = (0,)
+
+    @property
+    def n_held(self) -> int:
+        """Values of the layer below that are held for it: all frames from its first offset to its last."""
+        return self.n_in // len(self.offsets) * (self.offsets[-1] - self.offsets[0] + 1)
 
 
 @dataclass
@@ -146,8 +154,9 @@ def layer_shape(layer: LayerLike) -> LayerShape:
 
     Raises: ShapeError: a kept block lies outside the layer, or the block rows do not cover the outputs.
     """
+    offsets = tuple(getattr(layer, "offsets", (0,)))
     if not layer.block or layer.kept is None:
-        return LayerShape(layer.n_in, layer.n_out, (BlockRow(layer.n_out, (layer.n_in,)),), layer.bits, 0)
+        return LayerShape(layer.n_in, layer.n_out, (BlockRow(layer.n_out, (layer.n_in,)),), layer.bits, 0, offsets)
     n_columns, n_rows = math.ceil(layer.n_in / layer.block), math.ceil(layer.n_out / layer.block)
     kept = [[int(column) for column in row] for row in layer.kept]
     if len(kept) != n_rows or any(not 0 <= column < n_columns for row in kept for column in row):
@@ -157,7 +166,7 @@ def layer_shape(layer: LayerLike) -> LayerShape:
     for index, columns in enumerate(kept):
         widths = tuple(min(layer.block, layer.n_in - column * layer.block) for column in columns)
         rows.append(BlockRow(min(layer.block, layer.n_out - index * layer.block), widths))
-    return LayerShape(layer.n_in, layer.n_out, tuple(rows), layer.bits, (n_columns - 1).bit_length())
+    return LayerShape(layer.n_in, layer.n_out, tuple(rows), layer.bits, (n_columns - 1).bit_length(), offsets)
 
 
 def even_shape(n_in: int, n_out: int, density: float, block: int, bits: int) -> LayerShape:
@@ -186,8 +195,9 @@ def count(shapes: Sequence[LayerShape], engine: Engine, new_inputs: int | None =
     counts.memories |= {"weights": Memory(engine.word_bits), "index": Memory(16), "bias": Memory(engine.bias_bits)}
     for shape in shapes:
         _count_layer(shape, counts)
-    widest = max(shape.n_out for shape in shapes)
-    n_values = (shapes[0].n_in, widest, widest)
+    held = [shape.n_held for shape in shapes if shape is not shapes[0] and len(shape.offsets) > 1]
+    widest = max(above.n_out for above, below in zip(shapes, [*shapes[1:], None], strict=True) if below is None or len(below.offsets) == 1)
+    n_values = (shapes[0].n_held, *held, widest, widest)
     activations.n_words = sum(math.ceil(n / per_word) for n in n_values)
     activations.used_bits = sum(n_values) * engine.activation_bits
     activations.writes += math.ceil((shapes[0].n_in if new_inputs is None else new_inputs) / per_word)

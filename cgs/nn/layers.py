@@ -41,6 +41,10 @@ class Spec(Options):
         """(n_out, n_in) of every weight matrix, from input to output; the last is the output layer's."""
         raise NotImplementedError
 
+    def layer_offsets(self) -> list[tuple[int, ...]]:
+        """Frames of the layer below that each matrix reads side by side, rising; the current one alone unless a kind says more."""
+        return [(0,)] * len(self.shapes())
+
     @property
     def context(self) -> tuple[int, int] | None:
         """Frames before and after the current one that a network of sequences reads; None where its inputs come spliced."""
@@ -83,6 +87,11 @@ class Network(nn.Module):
         return sum(n_out * n_in for n_out, n_in in self.spec.shapes())
 
     @property
+    def n_parameters_dense(self) -> int:
+        """Weights and biases of the dense network of this shape."""
+        return self.n_weights + sum(layer.out_features for layer in self.each_layer() if layer.bias is not None)
+
+    @property
     def n_weights_kept(self) -> int:
         """Weights that exist, padding and biases not counted."""
         shapes = self.spec.shapes()
@@ -96,12 +105,12 @@ def feature_major(layer: Layer, x: torch.Tensor) -> torch.Tensor:
     return torch.addmm(layer.bias[:, None], layer.weight, x)
 
 
-def frames_first(x: torch.Tensor, spec: Spec) -> torch.Tensor:
+def features_first(x: torch.Tensor, spec: Spec) -> torch.Tensor:
     """Inputs (N, T, D) of a network of sequences as (D, N, T), checked. Raises: ShapeError: another width, or fewer frames than its context."""
     left, right = spec.context or (0, 0)
     if x.ndim != 3 or x.shape[2] != spec.n_in or x.shape[1] <= left + right:
-        raise ShapeError(f"input of shape {tuple(x.shape)} to a network of {spec.n_in} inputs a frame that reads {left} + 1 + {right} frames",
-                         "expected (utterances, frames with their context, features)")
+        what = f"input of shape {tuple(x.shape)} to a network of {spec.n_in} inputs a frame that reads {left} + 1 + {right} frames"
+        raise ShapeError(what, "expected (utterances, frames with their context, features)")
     return x.permute(2, 0, 1)
 
 
@@ -113,6 +122,8 @@ def spliced(x: torch.Tensor, offsets: Sequence[int]) -> torch.Tensor:
         offsets: which frames, relative to the current one, rising.
     Returns: (len(offsets) * D, N, T - span), for the frames that have all of theirs; contiguous.
     """
+    if tuple(offsets) == (0,):
+        return x.contiguous()
     n_frames = x.shape[2] - (offsets[-1] - offsets[0])
     return torch.cat([x[:, :, offset - offsets[0] :][:, :, :n_frames] for offset in offsets])
 

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from cgs.nn.dropout import relu_dropout
-from cgs.nn.layers import HE_GAIN, Network, Spec, feature_major, frames_first, spliced
+from cgs.nn.layers import HE_GAIN, Network, Spec, feature_major, features_first, spliced
 from cgs.sparse.mask import BlockMask
 
 
@@ -52,7 +52,7 @@ class Tdnn(Network):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, left + T + right, n_in) frames with their context -> (N, T, n_out) logits. Raises: ShapeError: another width, or no frame."""
         dropout = self.spec.dropout if self.training else 0.0
-        x = frames_first(x, self.spec)
+        x = features_first(x, self.spec)
         offsets = self.spec.layer_offsets()
         for layer, seen in list(zip(self.each_layer(), offsets, strict=True))[:-1]:
             x = spliced(x, seen)

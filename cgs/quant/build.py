@@ -10,7 +10,7 @@ import torch
 
 from cgs.base.errors import DataError
 from cgs.base.options import PackOptions
-from cgs.nn.network import FeedForward, Layer, feature_major
+from cgs.nn.layers import Layer, Network, feature_major, spliced
 from cgs.quant.formats import ACCUMULATOR_BITS, MAX_SHIFT, FixedPoint, choose_format, fitting_format
 from cgs.quant.model import PackedLayer, PackedModel
 from cgs.sparse.layer import BlockSparseLinear
@@ -39,24 +39,30 @@ class LayerFormats:
         return self.weight.fraction_bits + self.input.fraction_bits
 
 
-def sample_activations(network: FeedForward, spliced: torch.Tensor) -> list[np.ndarray]:
+def sample_activations(network: Network, inputs: torch.Tensor) -> list[np.ndarray]:
     """What every layer of the float network reads.
 
     Args:
-        network: float network.
-        spliced: (T, D) sample of training frames, normalised and spliced.
+        network: float network, feed-forward or time-delay.
+        inputs: a sample of training frames as the network takes them: (T, D) spliced, or (N, T, D) with context.
     Returns: one flat float32 array for each layer, at most `SAMPLE_VALUES` values of it.
     Raises: DataError: no frames.
     """
-    if not len(spliced):
+    if not len(inputs):
         raise DataError("no training frames to choose fixed-point formats from", "check the alignments of the training data")
-    x = spliced.t().contiguous()
+    x = by_frame(inputs)
     samples = [_sample(x)]
     with torch.no_grad():
-        for layer in list(network.each_layer())[:-1]:
-            x = torch.relu(feature_major(layer, x))
+        for layer, offsets in list(zip(network.each_layer(), network.spec.layer_offsets(), strict=True))[:-1]:
+            x = spliced(x, offsets)
+            x = torch.relu(feature_major(layer, x.flatten(1))).unflatten(1, x.shape[1:])
             samples.append(_sample(x))
     return samples
+
+
+def by_frame(inputs: torch.Tensor) -> torch.Tensor:
+    """Inputs (T, D) or (N, T, D) of a network as (D, N, T), contiguous."""
+    return (inputs.t()[:, None] if inputs.ndim == 2 else inputs.permute(2, 0, 1)).contiguous()
 
 
 def _sample(x: torch.Tensor) -> np.ndarray:
@@ -64,7 +70,7 @@ def _sample(x: torch.Tensor) -> np.ndarray:
     return flat[:: -(-flat.size // SAMPLE_VALUES)]
 
 
-def choose_formats(network: FeedForward, activations: list[np.ndarray], bits: int, options: PackOptions) -> list[LayerFormats]:
+def choose_formats(network: Network, activations: list[np.ndarray], bits: int, options: PackOptions) -> list[LayerFormats]:
     """Formats of every layer: least squared error for weights and activations, no saturation for biases.
 
     Args:
@@ -95,7 +101,7 @@ def real_weights(layer: Layer) -> np.ndarray:
     return weight[layer.mask.real_weights] if isinstance(layer, BlockSparseLinear) else weight.ravel()
 
 
-def quantise(network: FeedForward, formats: list[LayerFormats], meta: dict[str, Any]) -> PackedModel:
+def quantise(network: Network, formats: list[LayerFormats], meta: dict[str, Any]) -> PackedModel:
     """Round a network to its formats.
 
     Args:
@@ -104,12 +110,13 @@ def quantise(network: FeedForward, formats: list[LayerFormats], meta: dict[str, 
         meta: description that the packed file keeps; see `PackedModel`.
     Raises: ShapeError: an accumulator may overflow; names the layer.
     """
-    model = PackedModel(tuple(_quantise_layer(layer, form) for layer, form in zip(network.each_layer(), formats, strict=True)), meta)
+    parts = zip(network.each_layer(), formats, network.spec.layer_offsets(), strict=True)
+    model = PackedModel(tuple(_quantise_layer(*part) for part in parts), meta)
     model.check()
     return model
 
 
-def _quantise_layer(layer: Layer, form: LayerFormats) -> PackedLayer:
+def _quantise_layer(layer: Layer, form: LayerFormats, offsets: tuple[int, ...]) -> PackedLayer:
     mask = layer.mask if isinstance(layer, BlockSparseLinear) else None
     weight = layer.weight.detach().cpu().double().numpy()
     return PackedLayer(
@@ -129,4 +136,5 @@ def _quantise_layer(layer: Layer, form: LayerFormats) -> PackedLayer:
         output_bits=form.output.bits if form.output else ACCUMULATOR_BITS,
         output_fraction_bits=form.output.fraction_bits if form.output else form.accumulator_fraction_bits,
         relu=form.output is not None,
+        offsets=offsets,
     )

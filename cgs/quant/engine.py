@@ -72,14 +72,16 @@ class IntegerEngine:
         """Scores before the softmax.
 
         Args:
-            spliced: (T, D) float, the network's normalised and spliced features.
-        Returns: (T, P) float32: the last accumulators times their power of two (rounded where one exceeds 24 bits).
+            spliced: (T, D) float, the network's normalised features: spliced for a feed-forward network, with the model's
+                context around the frames that are wanted where its layers have offsets.
+        Returns: (T - left - right, P) float32: the last accumulators times their power of two (rounded where one exceeds 24 bits).
         Raises: ShapeError: another width. DataError: a value that is not finite.
         """
         scale = 2.0 ** -self.model.layers[-1].accumulator_fraction_bits
-        logits = np.empty((len(spliced), self.model.n_out), dtype=np.float32)
-        for start in range(0, len(spliced), CHUNK_FRAMES):
-            x = self._quantised(spliced[start : start + CHUNK_FRAMES], start)
+        more = sum(self.model.context)
+        logits = np.empty((max(0, len(spliced) - more), self.model.n_out), dtype=np.float32)
+        for start in range(0, len(logits), CHUNK_FRAMES):
+            x = self._quantised(spliced[start : start + CHUNK_FRAMES + more], start)
             for layer in self._layers[:-1]:
                 x = layer.requantise(layer.accumulate(_padded(x, layer)))
             last = self._layers[-1]
@@ -91,12 +93,14 @@ class IntegerEngine:
 
         Args:
             spliced: (T, D) float.
-        Returns: int32 arrays: the inputs (T, D), the outputs (T, n_out) of each hidden layer, the accumulators (T, P) of the last.
+        Returns: int32 arrays: the inputs (T, D), the outputs (T, n_out) of each hidden layer, the accumulators (T, P) of the last;
+            fewer frames after a layer with offsets, the ones that have all of theirs.
         Raises: as `logits`.
         """
         outputs: list[list[np.ndarray]] = [[] for _ in range(len(self._layers) + 1)]
-        for start in range(0, max(len(spliced), 1), CHUNK_FRAMES):
-            x = self._quantised(spliced[start : start + CHUNK_FRAMES], start)
+        step = max(len(spliced), 1) if any(self.model.context) else CHUNK_FRAMES
+        for start in range(0, max(len(spliced), 1), step):
+            x = self._quantised(spliced[start : start + step], start)
             outputs[0].append(x.T.astype(np.int32))
             for number, layer in enumerate(self._layers, start=1):
                 x = layer.accumulate(_padded(x, layer))
@@ -118,7 +122,11 @@ class IntegerEngine:
 
 
 def _padded(x: np.ndarray, layer: _Layer) -> np.ndarray:
-    """Bring (n_in, T) integers to the layer's type and to whole blocks; padding is zero."""
+    """Bring (n_below, T) integers to the layer's inputs, its type and whole blocks; padding is zero."""
+    offsets = layer.layer.offsets
+    if offsets != (0,):
+        n_frames = max(0, x.shape[1] - (offsets[-1] - offsets[0]))
+        x = np.concatenate([x[:, offset - offsets[0] :][:, :n_frames] for offset in offsets])
     if x.shape[0] == layer.n_rows_in:
         return np.ascontiguousarray(x, dtype=layer.dtype)
     padded = np.zeros((layer.n_rows_in, x.shape[1]), dtype=layer.dtype)

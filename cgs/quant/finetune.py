@@ -14,7 +14,7 @@ from cgs.base.errors import ShapeError
 from cgs.base.log import LOG
 from cgs.base.options import PackOptions, TrainOptions
 from cgs.nn.data import ExampleSet
-from cgs.nn.network import FeedForward
+from cgs.nn.layers import Network
 from cgs.nn.train import Examples, evaluate, train
 from cgs.quant.build import choose_formats, quantise, sample_activations
 from cgs.quant.engine import IntegerEngine
@@ -63,7 +63,7 @@ def tuning_options(training: AnyOptions, options: PackOptions, left: int, right:
 
 
 def pack_network(
-    network: FeedForward, examples: Examples, bits: int, options: PackOptions, tuning: TrainOptions, seed: int, directory: Path, device: str = "cpu"
+    network: Network, examples: Examples, bits: int, options: PackOptions, tuning: TrainOptions, seed: int, directory: Path, device: str = "cpu"
 ) -> Packing:
     """Choose formats, fine-tune in them, choose formats again, and keep what has the lowest held-out loss.
 
@@ -94,7 +94,7 @@ def pack_network(
     return _best(network, candidates, examples, time.monotonic() - start)
 
 
-def _best(network: FeedForward, candidates: dict[str, FakeQuantised], examples: Examples, seconds: float) -> Packing:
+def _best(network: Network, candidates: dict[str, FakeQuantised], examples: Examples, seconds: float) -> Packing:
     held_out, models = {FLOAT: _score(network, examples)}, {}
     for name, candidate in candidates.items():
         held_out[name] = _score(candidate.eval(), examples)
@@ -109,7 +109,7 @@ def _best(network: FeedForward, candidates: dict[str, FakeQuantised], examples: 
 
 
 def calibration_frames(frames: ExampleSet) -> torch.Tensor:
-    """(T, n_in) spliced training frames, evenly spread over the set."""
+    """Training frames as the network takes them, evenly spread over the set."""
     return frames.batch(frames.spread(CALIBRATION_FRAMES)).inputs
 
 
@@ -121,12 +121,14 @@ def engine_difference(model: PackedModel, network: FakeQuantised, examples: Exam
         network: from `Packing`.
         examples: for the frames, evenly spread over the held-out ones.
     """
-    spliced = examples.held_out.batch(examples.held_out.spread(CHECKED_FRAMES)).inputs
+    inputs = examples.held_out.batch(examples.held_out.spread(CHECKED_FRAMES)).inputs
     with torch.inference_mode():
-        expected = network.eval()(spliced).numpy()
-    return float(np.abs(IntegerEngine(model).logits(spliced.numpy()) - expected).max())
+        expected = network.eval()(inputs).flatten(0, -2).numpy()
+    engine = IntegerEngine(model)
+    found = engine.logits(inputs.numpy()) if inputs.ndim == 2 else np.concatenate([engine.logits(rows) for rows in inputs.numpy()])
+    return float(np.abs(found - expected).max())
 
 
-def _score(network: FeedForward, examples: Examples) -> dict[str, float]:
+def _score(network: Network, examples: Examples) -> dict[str, float]:
     loss, accuracy = evaluate(network, examples.held_out)
     return {"loss": loss, "accuracy": accuracy}

@@ -16,6 +16,10 @@ MAX_BLOCK = 1024
 """Largest side of a block; keeps a reader from making room for a block of which a small matrix uses a corner."""
 
 
+OFFSETS = (-128, 127)
+"""Frame offsets that a layer may have; a packed file stores each in one signed byte."""
+
+
 def kept_weights(n_in: int, n_out: int, block: int, kept: np.ndarray) -> int:
     """Weights inside kept blocks (R, K) of a matrix, padding not counted."""
     heights = np.minimum(block, n_out - block * np.arange(len(kept), dtype=np.int64))
@@ -40,6 +44,7 @@ class PackedLayer:
         input_bits, input_signed, input_fraction_bits: of an input.
         output_bits, output_fraction_bits: of an unsigned output after the ReLU; 32 and the accumulator's fraction bits where `relu` is false.
         relu: hidden layer; the last layer gives its accumulators.
+        offsets: frames of the layer below whose values are the inputs, side by side, relative to the current frame and rising.
     """
 
     n_in: int
@@ -58,6 +63,12 @@ class PackedLayer:
     output_bits: int
     output_fraction_bits: int
     relu: bool
+    offsets: tuple[int, ...] = (0,)
+
+    @property
+    def n_below(self) -> int:
+        """Values of one frame of the layer below."""
+        return self.n_in // len(self.offsets)
 
     @property
     def n_block_rows(self) -> int:
@@ -135,6 +146,10 @@ class PackedLayer:
         fractions = (self.weight_fraction_bits, self.input_fraction_bits, self.bias_fraction_bits)
         if min(self.n_in, self.n_out) < 1:
             return f"shape {self.n_out} x {self.n_in}"
+        low_offset, high_offset = OFFSETS
+        rising = all(a < b for a, b in zip(self.offsets, self.offsets[1:], strict=False))
+        if not self.offsets or not rising or self.offsets[0] < low_offset or self.offsets[-1] > high_offset or self.n_in % len(self.offsets):
+            return f"frame offsets {self.offsets} of {self.n_in} inputs"
         if not (2 <= self.bits <= 8 and 8 <= self.bias_bits <= 32 and 4 <= self.input_bits <= 16):
             return f"{self.bits}-bit weights, {self.bias_bits}-bit biases, {self.input_bits}-bit inputs"
         if min(fractions) < low or max(fractions) > high or not 0 <= self.accumulator_fraction_bits - self.bias_fraction_bits <= MAX_SHIFT:
@@ -179,13 +194,18 @@ class PackedModel:
 
     @property
     def n_in(self) -> int:
-        """Width of the spliced input."""
-        return self.layers[0].n_in
+        """Values of a frame that the first layer reads: of the spliced input of a feed-forward network."""
+        return self.layers[0].n_below
 
     @property
     def n_out(self) -> int:
         """Number of outputs."""
         return self.layers[-1].n_out
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """Frames before and after the current one that the layers read by their offsets; (0, 0) of a feed-forward network."""
+        return -sum(layer.offsets[0] for layer in self.layers), sum(layer.offsets[-1] for layer in self.layers)
 
     def problem(self) -> str:
         """The first thing that is wrong with the model, naming its layer, or ""."""
@@ -198,7 +218,7 @@ class PackedModel:
                 return f"layer {number}: a ReLU belongs after every layer but the last"
         for number, (above, below) in enumerate(zip(self.layers, self.layers[1:], strict=False), start=2):
             gives = (above.n_out, above.output_bits, above.output_fraction_bits, False)
-            if gives != (below.n_in, below.input_bits, below.input_fraction_bits, below.input_signed):
+            if gives != (below.n_below, below.input_bits, below.input_fraction_bits, below.input_signed):
                 return f"layer {number}: its inputs are not what layer {number - 1} gives"
         return ""
 

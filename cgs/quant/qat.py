@@ -14,8 +14,8 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from cgs.nn.dropout import relu_dropout
-from cgs.nn.network import FeedForward
-from cgs.quant.build import LayerFormats
+from cgs.nn.layers import Network, spliced
+from cgs.quant.build import LayerFormats, by_frame
 from cgs.quant.formats import FixedPoint
 from cgs.sparse.layer import BlockSparseLinear
 
@@ -53,15 +53,15 @@ def rounded(x: torch.Tensor, form: FixedPoint, half_up: bool = False) -> torch.T
     return Rounding.apply(x, form, half_up)
 
 
-class FakeQuantised(FeedForward):
+class FakeQuantised(Network):
     """A copy of a network that computes with its formats; its parameters stay float and keep their names.
 
     Args:
-        network: a trained network.
+        network: a trained network, feed-forward or time-delay.
         formats: one for each layer.
     """
 
-    def __init__(self, network: FeedForward, formats: list[LayerFormats]) -> None:
+    def __init__(self, network: Network, formats: list[LayerFormats]) -> None:
         nn.Module.__init__(self)
         self.spec, self.masks = network.spec, network.masks
         self.layers = copy.deepcopy(network.layers)
@@ -69,13 +69,16 @@ class FakeQuantised(FeedForward):
         self.train(network.training)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(T, n_in) features -> (T, n_out) logits of the quantised network."""
-        dropout = self.spec.dropout if self.training else 0.0
-        x = rounded(x.t().contiguous(), self.formats[0].input)
-        for layer, form in zip(self.each_layer(), self.formats, strict=True):
+        """Inputs as the float network takes them -> logits of the quantised network."""
+        dropout, one_frame_each = self.spec.dropout if self.training else 0.0, x.ndim == 2
+        x = rounded(by_frame(x), self.formats[0].input)
+        for layer, form, offsets in zip(self.each_layer(), self.formats, self.spec.layer_offsets(), strict=True):
+            x = spliced(x, offsets)
+            frames, columns = x.shape[1:], x.flatten(1)
             weight, bias = rounded(layer.weight, form.weight), rounded(layer.bias, form.bias)
-            x = layer.feature_major(x, weight, bias) if isinstance(layer, BlockSparseLinear) else torch.addmm(bias[:, None], weight, x)
+            x = layer.feature_major(columns, weight, bias) if isinstance(layer, BlockSparseLinear) else torch.addmm(bias[:, None], weight, columns)
             if form.output:
                 x = rounded(x, form.output, half_up=True)
                 x = relu_dropout(x, dropout) if dropout else x
-        return x.t()
+            x = x.unflatten(1, frames)
+        return x[:, 0].t() if one_frame_each else x.permute(1, 2, 0)

@@ -9,6 +9,7 @@ from typing import Any
 
 from cgs.base.experiment import Experiment, network_unit, system_unit
 from cgs.base.files import digest_of, read_json, read_lines
+from cgs.base.options import SystemOptions
 from cgs.report.comparison import compare
 from cgs.report.provenance import commit, machine, shown_command
 from cgs.report.rows import MAIN, collect_rows, decoded
@@ -72,19 +73,20 @@ def gather(exp: Experiment) -> Material:
         }
     )
     for system, system_options, seed in exp.systems():
-        _add_network(material, exp, system, system_options.task, seed)
+        _add_network(material, exp, system, system_options, seed)
     return material
 
 
-def _add_network(material: Material, exp: Experiment, system: str, task: str, seed: int) -> None:
-    training = exp.root / network_unit(task, system, seed) / "training.jsonl"
+def _add_network(material: Material, exp: Experiment, system: str, options: SystemOptions, seed: int) -> None:
+    training = exp.root / network_unit(options.task, system, seed) / "training.jsonl"
     material.training[system, seed] = [json.loads(line) for line in read_lines(training)] if training.exists() else []
-    material.hardware[system, seed] = read_json(exp.root / system_unit("9-hardware", system, seed) / "hardware.json")
+    if options.can_be_packed:
+        material.hardware[system, seed] = read_json(exp.root / system_unit("9-hardware", system, seed) / "hardware.json")
     for engine, entries in decoded(exp, system, seed)["engines"].items():
         curve = entries.get(MAIN, {}).get("roc")
         if curve:
             material.roc[system, engine, seed] = curve["false_alarm_rate"], curve["detection_rate"]
-    if exp.recipe.systems[system].method == "cgs" and system not in material.masks:
+    if options.method == "cgs" and options.can_be_packed and system not in material.masks:
         from cgs.quant.packed import read_packed
 
         layers = read_packed(exp.root / system_unit("7-pack", system, seed) / "model.cgs").layers

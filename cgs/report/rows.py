@@ -57,7 +57,6 @@ def _system_rows(exp: Experiment, system: str, seed: int) -> Iterator[dict[str, 
     options = exp.recipe.systems[system]
     network = exp.root / network_unit(options.task, system, seed)
     pack = read_json(exp.root / system_unit("7-pack", system, seed) / "pack.json")
-    hardware = read_json(exp.root / system_unit("9-hardware", system, seed) / "hardware.json")
     shared = {
         "system": system,
         "task": options.task,
@@ -69,7 +68,10 @@ def _system_rows(exp: Experiment, system: str, seed: int) -> Iterator[dict[str, 
         "train_seconds": read_json(network / "model.json").get("train_seconds"),
     }
     engines = decoded(exp, system, seed)["engines"]
-    sizes = {"float": _float_sizes(network, pack), "packed": _packed_sizes(pack) | {"hardware": _hardware(hardware)}}
+    sizes = {"float": _float_sizes(network, pack)}
+    if options.can_be_packed:
+        hardware = read_json(exp.root / system_unit("9-hardware", system, seed) / "hardware.json")
+        sizes["packed"] = _packed_sizes(pack) | {"hardware": _hardware(hardware)}
     for condition in conditions(engines[ENGINES[0]]):
         for engine in ENGINES:
             if condition in engines.get(engine, {}):

@@ -307,7 +307,8 @@ def _network_engines(exp: Experiment, task: str, name: str, seed: int) -> dict[s
 
         return load
 
-    return {engine: ((features["kind"], features["cmvn"]), loaded(engine)) for engine in ("float", "packed")}
+    engines = ("float", "packed") if exp.recipe.systems[name].can_be_packed else ("float",)
+    return {engine: ((features["kind"], features["cmvn"]), loaded(engine)) for engine in engines}
 
 
 def _gmm_engine(exp: Experiment) -> tuple[tuple[str, str], Callable[[], Scores]]:

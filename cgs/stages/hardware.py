@@ -1,4 +1,4 @@
-"""Stage 9: cycles, memory, power and area of every packed model."""
+"""Stage 9: cycles, memory, power and area of every packed model; networks without a packed form are left out."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ def _pairs(exp: Experiment) -> Iterator[tuple[Unit, str]]:
     from cgs.hw.technology import table_digest
 
     options = {"hardware": exp.recipe.hardware.model_dump(), "table": table_digest()}
-    for system, _, seed in exp.systems():
+    for system, system_options, seed in exp.systems():
+        if not system_options.can_be_packed:
+            continue
         source = system_unit("7-pack", system, seed)
         yield exp.unit(system_unit("9-hardware", system, seed), options, [source], ["cgs.stages.hardware"]), source

@@ -1,14 +1,21 @@
-"""Stage 7: packed models, one for each network: fixed point, fine-tuned in it, and the exact size of the file."""
+"""Stage 7: packed models, one for each network: fixed point, fine-tuned in it, and the exact size of the file.
+
+A network of a kind that has no packed form gets a pack.json of its sizes alone, "chosen" being null, and no model.cgs."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cgs.base.experiment import Experiment, network_unit, system_unit
 from cgs.base.files import write_json
 from cgs.base.jobs import run_jobs
+from cgs.base.log import LOG
 from cgs.base.options import KwsOptions, NnOptions, SystemOptions
 from cgs.base.unit import Unit
+
+if TYPE_CHECKING:
+    from cgs.nn.layers import Network
 
 TITLE = "packed fixed-point models"
 DESCRIPTION = ("task", "system", "method", "seed", "features", "classes")
@@ -39,11 +46,18 @@ def _training(exp: Experiment, system: SystemOptions) -> NnOptions | KwsOptions:
     return exp.recipe.nn if system.task == "asr" else exp.recipe.kws
 
 
+def _leave_float(out: Path, network: Network, system: SystemOptions, name: str, seed: int) -> None:
+    LOG.warning("  %s: an %s network has no packed form yet: it is decoded in floating point only", name, system.model.upper())
+    sizes = {"n_weights_dense": network.n_parameters_dense, "n_weights_kept": network.n_weights_kept}
+    write_json(out / "pack.json", {"task": system.task, "system": name, "seed": seed, "chosen": None} | sizes)
+
+
 def _pack(job: tuple[Experiment, str, int]) -> None:
     from dataclasses import replace
 
     from cgs.nn.examples import examples_for
     from cgs.nn.network import load_network
+    from cgs.nn.system import view_of
     from cgs.quant.finetune import engine_difference, pack_network, tuning_options
     from cgs.quant.packed import read_packed, write_packed
     from cgs.quant.sizes import sizes
@@ -52,9 +66,12 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
     system, options = exp.recipe.systems[name], exp.recipe.pack
     with _unit(exp, name, system, seed).writing() as out:
         network, facts = load_network(exp.root / network_unit(system.task, name, seed))
+        if not system.can_be_packed:
+            _leave_float(out, network, system, name, seed)
+            return
         context = facts["features"]["left"], facts["features"]["right"]
         tuning = tuning_options(_training(exp, system), options, *context)
-        examples = examples_for(exp.root, tuning)
+        examples = examples_for(exp.root, tuning, view_of(system, tuning))
         packing = pack_network(network, examples, system.bits, options, tuning, seed, out, exp.device)
         write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}))
         model = read_packed(out / "model.cgs")

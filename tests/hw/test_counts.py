@@ -26,6 +26,7 @@ class Layer:
     bits: int
     input_bits: int = 8
     bias_bits: int = 16
+    offsets: tuple[int, ...] = (0,)
 
 
 @dataclass
@@ -122,3 +123,16 @@ def test_packed_models_of_this_project_are_counted():
     assert counts.macs == layer.n_weights
     assert counts.memories["index"].used_bits == 2 * layer.index_bits
     assert SimpleNamespace(**counts.as_dict()).macs_by_bits == {"6": 24}
+
+
+def test_a_time_delay_network_by_hand():
+    # 5 features; the first layer reads 3 of 5 frames, the second 2 of 4, the output layer one
+    layers = [Layer(15, 8, 0, None, 6), Layer(16, 6, 0, None, 6), Layer(6, 4, 0, None, 6)]
+    for layer, offsets in zip(layers, ((-2, 0, 2), (-3, 0), (0,)), strict=True):
+        layer.offsets = offsets
+    counts = count_packed(Model(layers, {"features": {"left": 5, "right": 2}}), n_macs=1)
+    assert counts.macs == 15 * 8 + 16 * 6 + 6 * 4, "every layer once a frame"
+    activations = counts.memories["activations"]
+    assert activations.used_bits == (5 * 5 + 8 * 4 + 6 + 6) * 8, "rings of 5 frames of features and of 4 of the first layer, then two buffers"
+    assert activations.writes == 1 + 1 + 1 + 1, "one new frame, and each layer's outputs"
+    assert activations.reads == 8 * 2 + 6 * 2 + 4 * 1

@@ -40,3 +40,14 @@ def random_model(seed: int, widths: tuple[int, ...] = (13, 10, 9, 5), block: int
         last = number == len(widths) - 2
         layers.append(random_layer(random, n_in, n_out, 0 if last else block, n_kept, bits, relu=not last, input_signed=number == 0))
     return PackedModel(tuple(layers), {"task": "kws", "classes": ["<silence>", "<other>", "zéro"]})
+
+
+def random_tdnn(seed: int, block: int = 4, n_kept: int = 2, bits: int = 6) -> PackedModel:
+    """A sparse time-delay model of 5 features a frame, with a dense output layer."""
+    random = np.random.default_rng(seed)
+    below, layers = 5, []
+    for offsets, n_out in (((-2, -1, 0, 1), 11), ((-3, 0), 10), ((0, 2), 9)):
+        layers.append(random_layer(random, below * len(offsets), n_out, block, n_kept, bits, input_signed=not layers, offsets=offsets))
+        below = n_out
+    layers.append(random_layer(random, below, 4, bits=bits, relu=False))
+    return PackedModel(tuple(layers), {"task": "asr", "features": {"left": 5, "right": 3}})

@@ -110,3 +110,16 @@ def test_bad_input_says_what_is_wrong(made):
         frames[290, 3] = value
         with pytest.raises(DataError, match="frame 290: a value is not finite"):
             engine.logits(frames)
+
+
+def test_chunks_of_frames_do_not_matter_with_offsets_either(made):
+    model = made.random_tdnn(3)
+    assert model.context == (5, 3) and model.n_in == 5
+    engine = IntegerEngine(model)
+    frames = np.random.default_rng(2).normal(size=(700, 5)).astype(np.float32)
+    whole = engine.logits(frames)
+    assert whole.shape == (692, 4)
+    np.testing.assert_array_equal(whole[300:310], engine.logits(frames[300:318]))
+    np.testing.assert_array_equal(whole[100:110], engine.integers(frames[100:118])[-1] * np.float32(2.0 ** -model.layers[-1].accumulator_fraction_bits))
+    assert [len(a) for a in engine.integers(frames[:20])] == [20, 17, 14, 12, 12]
+    assert engine.logits(frames[:8]).shape == (0, 4)

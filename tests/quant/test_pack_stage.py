@@ -11,24 +11,26 @@ from cgs.base.errors import CgsError
 from cgs.base.experiment import Experiment
 from cgs.base.files import read_json, write_json, write_text
 from cgs.base.options import Recipe
+from cgs.decode.scores import NetworkScores
 from cgs.feats.archive import write_archive
 from cgs.feats.cmvn import statistics
 from cgs.quant.engine import IntegerEngine
 from cgs.quant.packed import read_packed
-from cgs.stages import acoustic, keyword, pack
+from cgs.stages import acoustic, hardware, keyword, pack
 
 N_PDFS, N_UTTERANCES = 4, 12
 
 
-def recipe(**changes) -> Recipe:
+def recipe(systems: dict | None = None, **changes) -> Recipe:
     training = {"epochs": 4, "minibatch": 32, "learning_rate": 1e-2, "dropout": 0.0, "held_out_fraction": 0.2, "left_context": 1, "right_context": 1}
+    training |= {"chunk_frames": 15, "minibatch_chunks": 2, "warmup_frames": 5}
     shape = {"method": "cgs", "density": 0.5, "hidden": [16, 16], "dense_output": True, "bits": 5}
     return Recipe(
         recipe={"name": "planted", "title": "planted"},
         corpus={"licence": "none", "attribution": "none"},
         nn=training,
         kws=training | {"frame_stride": 2},
-        systems={"asr_cgs": {"task": "asr", "block": 4, **shape}, "kws_cgs": {"task": "kws", "block": 4, **shape}},
+        systems={"asr_cgs": {"task": "asr", "block": 4, **shape}, "kws_cgs": {"task": "kws", "block": 4, **shape}} | (systems or {}),
         pack={"epochs": 1, **changes},
     )
 
@@ -99,3 +101,30 @@ def test_a_changed_option_makes_the_right_units_stale(exp):
 def test_packing_before_training_says_what_is_missing(exp):
     with pytest.raises(CgsError, match=r"7-pack/asr_cgs/seed1: needs 5-acoustic/asr_cgs/seed1, not made yet"):
         pack.run(exp)
+
+
+def test_a_time_delay_network_is_packed_and_an_lstm_says_that_it_is_not(exp, caplog):
+    shape = {"method": "cgs", "density": 0.5, "block": 4, "dense_output": True, "hidden": [16, 16]}
+    kinds = {
+        "tdnn": {"task": "asr", "model": "tdnn", "offsets": [[-1, 0, 1], [-2, 0]], "bits": 5, **shape},
+        "lstm": {"task": "asr", "model": "lstm", "label_delay": 1, **shape},
+        "kws_tdnn": {"task": "kws", "model": "tdnn", "offsets": [[-1, 0, 1], [-2, 0]], "bits": 5, **shape},
+    }
+    wider = Experiment(exp.root, recipe(kinds))
+    with caplog.at_level("WARNING", logger="cgs"):
+        for stage in (acoustic, keyword, pack, hardware):
+            stage.run(wider)
+    assert any("lstm: an LSTM network has no packed form yet" in line for line in caplog.messages)
+    for name in ("tdnn", "kws_tdnn"):
+        unit = exp.root / "7-pack" / name / "seed1"
+        facts, model = read_json(unit / "pack.json"), read_packed(unit / "model.cgs")
+        assert facts["engine_difference"] == 0.0 and facts["held_out"][facts["chosen"]]["accuracy"] > 0.4
+        assert model.context == (3, 1) == (model.meta["features"]["left"], model.meta["features"]["right"])
+        assert read_json(exp.root / "9-hardware" / name / "seed1" / "hardware.json")["counts"]["macs"] == facts["n_weights_kept"]
+        scores = NetworkScores("packed", exp.root / ("6-keyword" if "kws" in name else "5-acoustic") / name / "seed1", unit)
+        assert scores.logits(np.zeros((7, 8), dtype=np.float32)).shape == (7, 4)
+    lstm = exp.root / "7-pack" / "lstm" / "seed1"
+    assert read_json(lstm / "pack.json")["chosen"] is None and not (lstm / "model.cgs").exists()
+    trained = read_json(exp.root / "5-acoustic" / "lstm" / "seed1" / "model.json")
+    assert read_json(lstm / "pack.json")["n_weights_dense"] == trained["n_weights"] + 2 * 4 * 16 + N_PDFS
+    assert not (exp.root / "9-hardware" / "lstm").exists()

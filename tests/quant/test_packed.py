@@ -17,7 +17,7 @@ from cgs.quant.model import PackedModel
 from cgs.quant.packed import decode, encode, read_packed, section_bytes, write_packed
 
 FIELDS = ("n_in", "n_out", "block", "bits", "weight_fraction_bits", "bias_bits", "bias_fraction_bits", "input_bits", "input_signed", "input_fraction_bits",
-          "output_bits", "output_fraction_bits", "relu")  # fmt: skip
+          "output_bits", "output_fraction_bits", "relu", "offsets")  # fmt: skip
 
 
 def assert_equal(one: PackedModel, other: PackedModel) -> None:
@@ -110,7 +110,7 @@ def test_appended_bytes_other_files_and_other_versions_are_refused(made, tmp_pat
     data = encode(made.random_model(3))
     assert "altered" in refused(tmp_path, data + b"\0")
     assert "not a packed model" in refused(tmp_path, b"RIFF" + data[4:])
-    assert "packed-file version 2, this program reads 1" in refused(tmp_path, data[:8] + b"\2\0" + data[10:])
+    assert "packed-file version 3, this program reads 1 and 2" in refused(tmp_path, data[:8] + b"\3\0" + data[10:])
     with pytest.raises(FormatError, match="no such file"):
         read_packed(tmp_path / "none.cgs")
 
@@ -170,3 +170,22 @@ def test_accumulator_bound_is_reached_by_some_input(made):
     sums = [(layer.weights * x).sum(axis=1) for x in (extremes.astype(int), other.astype(int))]
     biased = np.maximum(sums[0] + np.maximum(layer.aligned_bias(), 0), -sums[1] - np.minimum(layer.aligned_bias(), 0))
     assert layer.accumulator_bound() == biased.max()
+
+
+def test_frame_offsets_are_read_back_and_checked(made, tmp_path):
+    model = made.random_tdnn(1)
+    data = encode(model)
+    assert_equal(decode(data, "x"), model)
+    n_meta = len(b'{"features":{"left":5,"right":3},"task":"asr"}')
+    sections = sum(sum(section_bytes(layer)) for layer in model.layers)
+    assert len(data) == 20 + 24 * 4 + n_meta + sections + (4 + 2 + 2 + 1) + 32
+    for offsets in ((1, 0, 2, 3), (-1, 0, 1), (-200, 0)):  # falling, not a divisor of 20 inputs, beyond a signed byte
+        with pytest.raises(ShapeError, match="layer 1: frame offsets"):
+            encode(PackedModel((replace(model.layers[0], offsets=offsets), *model.layers[1:]), {}))
+    with pytest.raises(ShapeError, match="layer 2: its inputs are not what layer 1 gives"):
+        encode(PackedModel((model.layers[0], replace(model.layers[1], offsets=(0,)), *model.layers[2:]), {}))
+    for version, number in ((1, 4), (2, 0)):  # offsets where version 1 has none, none where version 2 has some
+        body = bytearray(data[:-32])
+        body[8], body[20 + 17] = version, number
+        with pytest.raises(FormatError, match="layer 1"):
+            decode(bytes(body) + hashlib.sha256(body).digest(), "x")

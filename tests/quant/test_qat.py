@@ -8,7 +8,8 @@ import torch
 
 from cgs.base.errors import DataError, ShapeError
 from cgs.base.options import PackOptions
-from cgs.nn.network import FeedForward, NetworkSpec, build_network
+from cgs.nn.network import Network, NetworkSpec, build_network
+from cgs.nn.tdnn import TdnnSpec
 from cgs.quant.build import choose_formats, quantise, sample_activations
 from cgs.quant.engine import IntegerEngine
 from cgs.quant.formats import FixedPoint
@@ -19,7 +20,11 @@ SPARSE = NetworkSpec(n_in=45, hidden=(40, 36), n_out=7, method="cgs", density=0.
 DENSE = NetworkSpec(n_in=45, hidden=(40, 36), n_out=7, seed=3)
 
 
-def network(spec: NetworkSpec) -> FeedForward:
+TDNN = TdnnSpec(n_in=9, hidden=(40, 36), n_out=7, offsets=((-2, -1, 0, 1, 2), (-3, 0, 3)), seed=3)
+SPARSE_TDNN = TDNN.model_copy(update={"method": "cgs", "density": 0.5, "block": 8, "dense_output": True})
+
+
+def network(spec: NetworkSpec | TdnnSpec) -> Network:
     made = build_network(spec).eval()
     generator = torch.Generator().manual_seed(5)
     for layer in made.each_layer():
@@ -118,3 +123,29 @@ def test_overflow_is_told_at_pack_time():
     formats = choose_formats(trained, sample_activations(trained, frames()), 8, options)
     with pytest.raises(ShapeError, match="layer 2: its accumulator may need"):
         quantise(trained, formats, {})
+
+
+def chunks() -> torch.Tensor:
+    return torch.randn(6, 50, 9, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("spec", [SPARSE_TDNN, TDNN], ids=["cgs", "dense"])
+@pytest.mark.parametrize(("bits", "activation_bits"), [(2, 4), (6, 8)])
+def test_time_delay_logits_equal_the_engine_bit_for_bit(spec, bits, activation_bits):
+    trained = network(spec)
+    formats = choose_formats(trained, sample_activations(trained, chunks()), bits, PackOptions(activation_bits=activation_bits, bias_bits=12))
+    model = decode(encode(quantise(trained, formats, {})), "made here")
+    assert [layer.offsets for layer in model.layers] == spec.layer_offsets() and model.context == spec.context == (5, 5)
+    with torch.no_grad():
+        fake = FakeQuantised(trained, formats)(2 * chunks())
+    assert fake.shape == (6, 40, 7)
+    for rows, expected in zip(2 * chunks().numpy(), fake.numpy(), strict=True):
+        np.testing.assert_array_equal(IntegerEngine(model).logits(rows), expected)
+
+
+def test_wide_formats_of_a_time_delay_network_come_close_to_float():
+    trained = network(SPARSE_TDNN)
+    formats = choose_formats(trained, sample_activations(trained, chunks()), 8, PackOptions(activation_bits=12, bias_bits=16))
+    with torch.no_grad():
+        exact = trained(chunks())
+        assert (FakeQuantised(trained, formats)(chunks()) - exact).std() < 0.03 * exact.std()
