@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgs.base.errors import DataError, ProblemsError
@@ -29,6 +29,7 @@ def test_valid(data_dir: Path) -> None:
 
 
 @given(st.dictionaries(st.tuples(WORD, WORD), st.lists(WORD, min_size=1), min_size=1, max_size=8))
+@settings(deadline=None)
 def test_what_is_written_is_read_back_sorted_by_bytes(tmp_path_factory: pytest.TempPathFactory, texts: dict[tuple[str, str], list[str]]) -> None:
     path = tmp_path_factory.mktemp("dir")
     utterances = [Utterance(f"{s:_<3}-{u}", f"{s:_<3}", path / f"{s}{u}.wav", tuple(words)) for (s, u), words in texts.items()]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgs.base.errors import DataError
@@ -52,6 +52,7 @@ FRAMES = st.lists(st.tuples(st.integers(0, 9), st.integers(2, 40), st.text(st.ch
 
 
 @given(FRAMES, st.sampled_from([0.01, 0.0125, 1 / 90]), st.floats(-0.02, 0.3))
+@settings(deadline=None)
 def test_intervals_tile_the_utterance(told: list[tuple[int, int, str]], shift: float, rest: float) -> None:
     """Gaps of whole frames, times rounded to milliseconds as in a CTM, an end that is a little early or late: no gap, no overlap, no label lost."""
     place, intervals = 0, []

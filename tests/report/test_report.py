@@ -14,7 +14,7 @@ import pytest
 
 from cgs.base.errors import DataError
 from cgs.base.experiment import Experiment
-from cgs.base.options import Recipe
+from cgs.base.options import ReportOptions
 from cgs.report import comparison, plots, provenance
 from cgs.report.markdown import markdown
 from cgs.report.page import page
@@ -123,7 +123,7 @@ def test_markdown_contains_the_numbers_of_the_results(written, results):
 
 def test_phones_are_called_phones(made):
     """report.unit names the rate; phones have no characters, and numbers stay the same."""
-    words, phones = gather(made), gather(dataclasses.replace(made, recipe=Recipe(**(made.recipe.model_dump() | {"report": {"unit": "phone"}}))))
+    words, phones = gather(made), gather(dataclasses.replace(made, recipe=made.recipe.model_copy(update={"report": ReportOptions(unit="phone")})))
     shown = {"word": systems_table(words, "asr"), "phone": systems_table(phones, "asr")}
     assert shown["word"].header[4:7] == ["WER, %", "CER, %", "SER, %"] and shown["phone"].header[4:6] == ["PER, %", "SER, %"]
     assert [row[:5] for row in shown["word"].rows] == [row[:5] for row in shown["phone"].rows]
