@@ -103,6 +103,24 @@ def test_networks_learn_and_packing_keeps_what_they_learnt(whole: Path) -> None:
     assert wer["dense", 6] < wer["dense", 32] + 0.05 and wer["cgs", 6] < wer["cgs", 32] + 0.05
 
 
+def test_networks_of_sequences_come_beside_the_others(whole: Path, tmp_path: Path) -> None:
+    """Added to a finished experiment, they alone are trained; the time-delay network is packed, the LSTM is a row of floats."""
+    exp = tmp_path / "exp"
+    shutil.copytree(whole, exp)
+    shape = {"task": "asr", "method": "cgs", "density": 0.25, "block": 16, "dense_output": True}
+    kinds = {"tdnn": {"model": "tdnn", "hidden": [96, 96], "offsets": [[-2, -1, 0, 1, 2], [-3, 0, 3]]}, "lstm": {"model": "lstm", "hidden": [64]}}
+    changes = {f"systems.{name}.{key}": value for name, kind in kinds.items() for key, value in (shape | kind).items()}
+    words = [word for key, value in changes.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    told = run(exp, "--set", "nn.minibatch_chunks=4", *words)
+    assert "5-acoustic/dense/seed1: to do (option nn.minibatch_chunks" in told, "only what depends on an option is made again"
+    rows = json.loads((exp / "10-report" / "results.json").read_text())["rows"]
+    found = {(row["system"], row["engine"]): row for row in rows if row["system"] in kinds and row["condition"] == "test"}
+    assert found.keys() == {("tdnn", "float"), ("tdnn", "packed"), ("lstm", "float")}
+    assert max(row["wer"] for row in found.values()) < 0.6
+    assert found["tdnn", "packed"]["hardware"]["40nm"]["power_w"] > 0 and found["lstm", "float"]["hardware"] is None
+    assert not (exp / "9-hardware" / "lstm").exists() and "lstm" in (exp / "10-report" / "index.html").read_text()
+
+
 def test_full_disk_ends_in_one_line_and_keeps_earlier_results(whole: Path) -> None:
     """A limit on the size of files stands for a full disk: the stage's archives do not fit."""
     before = (whole / "3-feats" / STAMP).read_bytes()
