@@ -43,6 +43,10 @@ class Experiment:
         """Where the jobs of a stage write their logs."""
         return self.root / "log" / STAGE_DIRS[stage]
 
+    def curves_dir(self, stage: int, name: str, seed: int) -> Path:
+        """Where TensorBoard finds the curves of a network that a stage trains."""
+        return self.log_dir(stage) / "tensorboard" / f"{name}.seed{seed}"
+
     def systems(self, *tasks: str) -> Iterator[tuple[str, SystemOptions, int]]:
         """Yield (name, options, seed) of every network, one for each seed, of the given tasks or of all."""
         for name, system in self.recipe.systems.items():

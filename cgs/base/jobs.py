@@ -29,8 +29,8 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
 PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to kill this job when the run that started it is killed: an orphan must not write beside the next run."""
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when the one that started it is killed: an orphan must not write beside the next run."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -46,7 +46,7 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _start(log_file: Path, function: Callable[[Any], Any], item: Any) -> Any:
-    _die_with_parent()
+    die_with_parent()
     log.to_file(log_file)
     try:
         return function(item)

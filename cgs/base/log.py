@@ -29,14 +29,24 @@ def to_console(level: int = logging.INFO, stream: TextIO | None = None) -> None:
     LOG.propagate = False
 
 
-def to_file(path: Path) -> None:
-    """Send the log of this process to a file only; each job calls this once."""
+def to_file(path: Path, quiet: bool = False) -> None:
+    """Send the log of this process to a file only; each job calls this once.
+
+    Args:
+        path: the file, which grows.
+        quiet: warnings and errors only, for processes that help another one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, mode="a", encoding="utf-8")
     handler.setFormatter(logging.Formatter(FORMAT))
     LOG.handlers[:] = [handler]
-    LOG.setLevel(logging.INFO)
+    LOG.setLevel(logging.WARNING if quiet else logging.INFO)
     LOG.propagate = False
+
+
+def file() -> Path | None:
+    """The file that the log of this process goes to, None where it goes to the terminal."""
+    return next((Path(handler.baseFilename) for handler in LOG.handlers if isinstance(handler, logging.FileHandler)), None)
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
@@ -49,8 +59,7 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterato
     """
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
-    in_a_job = any(isinstance(handler, logging.FileHandler) for handler in LOG.handlers)
-    if CONSOLE.is_terminal and not in_a_job:
+    if CONSOLE.is_terminal and file() is None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=CONSOLE, transient=True) as bar:
             yield from bar.track(items, total=total, description=what)
@@ -59,7 +68,7 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterato
     for done, item in enumerate(items):
         now = time.monotonic()
         if now - last > PLAIN_SECONDS:
-            left = f", about {(now - start) / done * (total - done):.0f} s left" if total and done else ""
+            left = f", {done / (now - start):.3g} a second, about {(now - start) / done * (total - done):.0f} s left" if total and done else ""
             LOG.info("%s: %d of %s%s", what, done, total or "?", left)
             last = now
         yield item

@@ -11,6 +11,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(gt=0)]
 Volts = Annotated[float, Field(ge=0.3, le=1.5)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+UNSTAMPED = {"processes", "tensorboard"}
+"""Training options that say how, not what: changing them makes nothing out of date."""
 
 
 class Options(BaseModel):
@@ -152,11 +154,17 @@ class TrainOptions(Options):
     min_learning_rate: float = Field(1e-5, gt=0, description="the cosine schedule ends here")
     dropout: float = Field(0.1, ge=0, lt=1, description="of hidden outputs during training")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
-    matmul: Literal["float32", "bfloat16"] = Field(
-        "bfloat16", description="products of a training step; bfloat16 rounds their factors, sums in float32, and is used where the processor has it"
+    max_gradient_norm: float = Field(0.0, ge=0, description="gradients of a step are scaled down to this norm; 0 leaves them alone")
+    matmul: Literal["float32", "bfloat16", "autocast"] = Field(
+        "bfloat16",
+        description="products of a training step; bfloat16 rounds their factors, sums in float32, and is used where the processor has it; "
+        "autocast keeps what lies between them in bfloat16 too, as bfloat16 does on a GPU",
     )
     held_out_fraction: float = Field(0.05, gt=0, lt=0.5, description="training speakers or, where they are few, utterances kept aside to choose the best epoch")
     patience: Positive = Field(5, description="epochs without a better held-out loss before training stops")
+    average: int = Field(0, ge=0, description="also try the mean of the weights of this many last epochs, kept where it is better on held-out frames")
+    processes: Positive = Field(1, description="processes that train each network together, with --device cuda on a GPU each; results differ by rounding")
+    tensorboard: bool = Field(False, description="write curves for TensorBoard into log/*/tensorboard")
     left_context: int = Field(5, ge=0, description="frames before the current one in the input of a feed-forward network; others have systems.NAME.offsets")
     right_context: int = Field(5, ge=0, description="frames after it")
     mel_warp: float = Field(0.0, ge=0, lt=0.5, description="each utterance's mel axis is stretched by up to this fraction, drawn anew each epoch")

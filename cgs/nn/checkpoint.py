@@ -1,4 +1,4 @@
-"""Where a training run stands, in one file: weights, best weights and moments as tensors, the rest as JSON beside them.
+"""Where a training run stands, in one file: weights, those of the best and the last epochs, and moments; the rest as JSON among them.
 
 Random numbers need no state: those of an epoch follow from the seed and the epoch's number."""
 
@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -18,10 +17,12 @@ from torch import nn
 from cgs.base.errors import FormatError
 from cgs.base.files import writing
 from cgs.base.log import LOG
+from cgs.nn.average import State
+from cgs.nn.parallel import group
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 STATE = "state"
-"""Key of the JSON in the file's header."""
+"""Name of the tensor that holds the JSON, a character a byte."""
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Progress:
         epoch: epochs done.
         best_epoch: the epoch (from 0) of the lowest held-out loss; -1 before the first.
         best_loss: that loss.
+        averaged: epochs whose mean the final weights are; 0 where they are those of the best epoch.
         history: one entry for each epoch, the lines of training.jsonl.
     """
 
@@ -40,6 +42,7 @@ class Progress:
     epoch: int = 0
     best_epoch: int = -1
     best_loss: float = float("inf")
+    averaged: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -48,39 +51,56 @@ class Progress:
         return sum(entry["seconds"] for entry in self.history)
 
 
-def save_checkpoint(path: Path, progress: Progress, network: nn.Module, best: dict[str, torch.Tensor], optimiser: torch.optim.Optimizer) -> None:
+@dataclass
+class Kept:
+    """Weights of earlier epochs that the final ones may be made of.
+
+    Args:
+        best: of the lowest held-out loss.
+        recent: of the last epochs, as many as are to be averaged, the oldest first.
+    """
+
+    best: State = field(default_factory=dict)
+    recent: list[State] = field(default_factory=list)
+
+
+def save_checkpoint(path: Path, progress: Progress, network: nn.Module, kept: Kept, optimiser: torch.optim.Optimizer) -> None:
     """Write everything the next epoch depends on, whole or not at all."""
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()} | {f"best.{name}": tensor for name, tensor in best.items()}
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()} | {f"best.{name}": tensor for name, tensor in kept.best.items()}
+    for index, state in enumerate(kept.recent):
+        tensors |= {f"recent{index}.{name}": tensor.clone() for name, tensor in state.items()}  # the best epoch may be a recent one
     for name, parameter in network.named_parameters():
         tensors |= {f"optimiser.{name}.{key}": value for key, value in optimiser.state[parameter].items()}
-    blob = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {STATE: json.dumps(asdict(progress))})
+    tensors[STATE] = torch.tensor(list(json.dumps(asdict(progress)).encode()), dtype=torch.uint8)
+    blob = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     with writing(path, "wb") as stream:
         stream.write(blob)
 
 
-def load_checkpoint(path: Path, run: str, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[Progress, dict[str, torch.Tensor]]:
-    """Take up a run where its last whole epoch ended.
+def load_checkpoint(path: Path, run: str, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[Progress, Kept]:
+    """Take up a run where its last whole epoch ended; the first process of a group reads the file for all.
 
-    Returns: its progress and its best weights; a fresh start where there is no checkpoint or it is another run's.
+    Returns: its progress and its weights of earlier epochs; a fresh start where there is no checkpoint or it is another run's.
     Raises: FormatError: a checkpoint that cannot be read.
     """
-    if not path.exists():
-        return Progress(run), {}
+    blob = group().from_first(path.read_bytes() if path.exists() else b"")
+    if not blob:
+        return Progress(run), Kept()
     try:
-        with safetensors.safe_open(path, "pt") as stream:
-            progress = Progress(**json.loads(stream.metadata()[STATE]))
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  (not a mapping)
+        tensors = safetensors.torch.load(blob)
+        progress = Progress(**json.loads(bytes(tensors[STATE].tolist())))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{path}: not a checkpoint ({error})", "remove it to train from the start") from error
     if progress.run != run:
         LOG.info("  checkpoint of another run ignored: %s", path)
-        return Progress(run), {}
+        return Progress(run), Kept()
     network.load_state_dict(_part(tensors, "network."))
     for name, parameter in network.named_parameters():
         moments = _part(tensors, f"optimiser.{name}.")
         optimiser.state[parameter] = {key: value if key == "step" and not parameter.is_cuda else value.to(parameter.device) for key, value in moments.items()}
-    return progress, _part(tensors, "best.")
+    n_recent = len({name.partition(".")[0] for name in tensors if name.startswith("recent")})
+    return progress, Kept(_part(tensors, "best."), [_part(tensors, f"recent{index}.") for index in range(n_recent)])
 
 
-def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def _part(tensors: State, prefix: str) -> State:
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

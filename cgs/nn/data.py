@@ -36,9 +36,9 @@ class Minibatch:
     labels: torch.Tensor
 
     @property
-    def n_frames(self) -> int:
-        """Frames with a label."""
-        return int((self.labels != NO_LABEL).sum())
+    def n_frames(self) -> torch.Tensor:
+        """Frames with a label: a number on the labels' device, so that nothing waits for it."""
+        return (self.labels != NO_LABEL).sum()
 
 
 class ExampleSet(Protocol):
@@ -125,7 +125,7 @@ class FrameSet:
         """Spliced inputs (n, width * D) and labels (n,) of some frames."""
         n_rows, dimension = self.features.shape
         windows = self.features.as_strided((n_rows - self.width + 1, self.width * dimension), (dimension, 1))
-        return Minibatch(windows[self.starts[examples]], self.labels[examples])
+        return Minibatch(windows.index_select(0, self.starts[examples]), self.labels[examples])
 
     def to(self, device: str) -> FrameSet:
         """The same frames on another device."""

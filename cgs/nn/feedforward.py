@@ -40,5 +40,5 @@ class FeedForward(Network):
             return self.layers[-1](x)
         x = x.t().contiguous()
         for layer in list(self.each_layer())[:-1]:
-            x = relu_dropout(feature_major(layer, x), dropout)
+            x = relu_dropout(feature_major(layer, x), dropout, axis=1)
         return feature_major(self.layers[-1], x).t()  # type: ignore[arg-type]

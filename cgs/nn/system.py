@@ -102,7 +102,15 @@ def make_examples(
     return Examples(training, aside, kind)
 
 
-def train_network(spec: Spec, examples: Examples, options: TrainOptions, meta: dict[str, Any], directory: Path, device: str = "cpu") -> None:
+def train_network(
+    spec: Spec,
+    examples: Examples,
+    options: TrainOptions,
+    meta: dict[str, Any],
+    directory: Path,
+    device: str = "cpu",
+    curves_folder: Path | None = None,
+) -> None:
     """Build, train and save one network; a killed run goes on where it was.
 
     Args:
@@ -112,6 +120,7 @@ def train_network(spec: Spec, examples: Examples, options: TrainOptions, meta: d
         meta: what model.json says besides the network's own facts.
         directory: the unit's working directory.
         device: torch device.
+        curves_folder: see `train`.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -120,8 +129,10 @@ def train_network(spec: Spec, examples: Examples, options: TrainOptions, meta: d
     except ConfigError as error:
         raise ConfigError(f"systems.{meta['system']}: {error.message}", error.remedy) from error
     LOG.info("  %s: %d weights of %d exist", meta["system"], network.n_weights_kept, network.n_weights)
-    progress = train(network, examples, options, spec.seed, directory, device)
+    progress = train(network, examples, options, spec.seed, directory, device, curves_folder)
     left, right = spec.context or (options.left_context, options.right_context)
     features = {"kind": examples.kind, **meta["features"], "left": left, "right": right}
     facts = {"method": spec.method, "seed": spec.seed, "features": features, "train_seconds": progress.seconds, "best_epoch": progress.best_epoch + 1}
+    if progress.averaged:
+        facts["averaged_epochs"] = progress.averaged
     save_network(directory, network, meta | facts)

@@ -56,5 +56,5 @@ class Tdnn(Network):
         offsets = self.spec.layer_offsets()
         for layer, seen in list(zip(self.each_layer(), offsets, strict=True))[:-1]:
             x = spliced(x, seen)
-            x = relu_dropout(feature_major(layer, x.flatten(1)), dropout).unflatten(1, x.shape[1:])
+            x = relu_dropout(feature_major(layer, x.flatten(1)), dropout, axis=1).unflatten(1, x.shape[1:])
         return feature_major(self.layers[-1], x.flatten(1)).t().unflatten(0, x.shape[1:])  # type: ignore[arg-type]

@@ -1,32 +1,36 @@
 """The one training loop, of acoustic and keyword networks of every kind.
 
 Adam with decoupled weight decay, a cosine learning rate, cross-entropy against frame labels, and the epoch of the
-lowest held-out loss kept. A run that was killed goes on from its last whole epoch and ends with the same bytes as
-one that was not."""
+lowest held-out loss kept, or the mean of the last ones. A run that was killed goes on from its last whole epoch and
+ends with the same bytes as one that was not. Several processes may share each minibatch; their steps are those of one."""
 
 from __future__ import annotations
 
-import contextlib
+import copy
 import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch.nn import functional as F
 
 from cgs.base.errors import TrainError
 from cgs.base.files import digest_of, write_text
 from cgs.base.log import LOG
-from cgs.base.options import TrainOptions
+from cgs.base.log import progress as shown
+from cgs.base.options import UNSTAMPED, TrainOptions
 from cgs.base.units import duration
 from cgs.nn.augment import augmented, check_augmentation
-from cgs.nn.checkpoint import CHECKPOINT_FILE, Progress, load_checkpoint, save_checkpoint
-from cgs.nn.data import NO_LABEL, ExampleSet, Minibatch
+from cgs.nn.average import mean_of, state_of
+from cgs.nn.checkpoint import CHECKPOINT_FILE, Kept, Progress, load_checkpoint, save_checkpoint
+from cgs.nn.curves import curves
+from cgs.nn.data import ExampleSet
 from cgs.nn.network import Network
+from cgs.nn.parallel import group, together
+from cgs.nn.step import Totals, cosine_rate, frame_loss, gradients, make_optimiser, matmul_precision, n_correct
 
 HISTORY_FILE = "training.jsonl"
 
@@ -45,60 +49,56 @@ class Examples:
     kind: str
 
 
-def train(network: Network, examples: Examples, options: TrainOptions, seed: int, directory: Path, device: str = "cpu") -> Progress:
-    """Train a network in place and leave it with the weights of its best epoch.
+def train(
+    network: Network, examples: Examples, options: TrainOptions, seed: int, directory: Path, device: str = "cpu", curves_folder: Path | None = None
+) -> Progress:
+    """Train a network in place and leave it with the weights of its best epoch, or with a mean that is better.
 
     Args:
         network: with its first weights.
         examples: see `Examples`.
-        options: epochs, minibatch, learning rates, augmentation.
+        options: epochs, minibatch, learning rates, augmentation, processes.
         seed: of the order of the frames, dropout and augmentation.
         directory: training.jsonl and the checkpoint go there; a checkpoint of the same run found there is taken up.
         device: torch device.
+        curves_folder: where TensorBoard's files go, if options.tensorboard asks for them.
     Returns: the history; the checkpoint is removed, so that a finished run leaves none.
     Raises: TrainError: a loss that is no number; names epoch, step and remedy. ConfigError: augmentation that the features cannot have.
+        ToolError: one of several processes was killed, or TensorBoard is missing.
     """
     check_augmentation(examples.kind, options)
+    if options.processes > group().size == 1:
+        progress: Progress = together(_train_copy, (network, examples, options, seed, directory, device, curves_folder), options.processes, device)
+        network.eval()
+        return progress
     network.to(device)
     data = Examples(examples.training.to(device), examples.held_out.to(device), examples.kind)
     optimiser = make_optimiser(network, options)
-    run = digest_of([network.spec.model_dump(), options.model_dump(), seed, len(data.training), len(data.held_out), device])
-    progress, best = load_checkpoint(directory / CHECKPOINT_FILE, run, network, optimiser)
+    run = digest_of([network.spec.model_dump(), options.model_dump(exclude=UNSTAMPED), seed, len(data.training), len(data.held_out), device])
+    progress, kept = load_checkpoint(directory / CHECKPOINT_FILE, run, network, optimiser)
     if progress.epoch:
         LOG.info("  resumed after epoch %d", progress.epoch)
-    while progress.epoch < options.epochs and progress.epoch - 1 - progress.best_epoch < options.patience:
-        best = _one_epoch(network, data, options, seed, optimiser, progress, best)
-        write_text(directory / HISTORY_FILE, "".join(json.dumps(entry) + "\n" for entry in progress.history))
-        save_checkpoint(directory / CHECKPOINT_FILE, progress, network, best, optimiser)
-    network.load_state_dict(best)
+    with curves(curves_folder if options.tensorboard and group().first else None, progress.epoch) as points:
+        while progress.epoch < options.epochs and progress.epoch - 1 - progress.best_epoch < options.patience:
+            _one_epoch(network, data, options, seed, optimiser, progress, kept)
+            points.add(progress.epoch, progress.history[-1], network)
+            if group().first:
+                write_text(directory / HISTORY_FILE, "".join(json.dumps(entry) + "\n" for entry in progress.history))
+                save_checkpoint(directory / CHECKPOINT_FILE, progress, network, kept, optimiser)
+    _choose_weights(network, data.held_out, progress, kept)
     network.to("cpu").eval()
-    (directory / CHECKPOINT_FILE).unlink(missing_ok=True)
+    if group().first:
+        (directory / CHECKPOINT_FILE).unlink(missing_ok=True)
     return progress
 
 
-@contextlib.contextmanager
-def matmul_precision(matmul: str) -> Iterator[None]:
-    """Matrix products with bfloat16 factors and float32 sums inside the block: 3 to 4 times faster where the processor multiplies them, else no change."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if matmul == "bfloat16" else "highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-def make_optimiser(network: torch.nn.Module, options: TrainOptions) -> torch.optim.AdamW:
-    """AdamW whose decay spares biases; one fused kernel, several times faster on a CPU than the loop over tensors."""
-    weights = [p for name, p in network.named_parameters() if not name.endswith("bias")]
-    biases = [p for name, p in network.named_parameters() if name.endswith("bias")]
-    groups = [{"params": weights, "weight_decay": options.weight_decay}, {"params": biases, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
-
-
-def cosine_rate(options: TrainOptions, epochs_done: float) -> float:
-    """Learning rate after a (fractional) number of epochs: half a cosine from the first rate to the last."""
-    lowest = min(options.min_learning_rate, options.learning_rate)
-    return lowest + (options.learning_rate - lowest) * (1 + math.cos(math.pi * min(1.0, epochs_done / options.epochs))) / 2
+def _train_copy(network: Network, *arguments: Any) -> Progress:
+    """`train` in one of several processes, which all see the same network and leave it alone until it is trained."""
+    own = copy.deepcopy(network)
+    progress = train(own, *arguments)
+    if group().first:
+        network.load_state_dict(own.state_dict())
+    return progress
 
 
 def epoch_generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
@@ -107,49 +107,56 @@ def epoch_generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
 
 
-def frame_loss(outputs: torch.Tensor, batch: Minibatch, reduction: str = "mean") -> torch.Tensor:
-    """Cross-entropy of logits (*labels.shape, P) over the labelled frames of a minibatch."""
-    return F.cross_entropy(outputs.flatten(0, -2), batch.labels.flatten(), ignore_index=NO_LABEL, reduction=reduction)
-
-
 def evaluate(network: Network, examples: ExampleSet) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy over all frames of a set, without dropout."""
+    """Mean cross-entropy and accuracy over all frames of a set, without dropout; processes of a group share the work."""
     network.eval()
     loss, correct = 0.0, 0
     with torch.inference_mode():
         for part in examples.in_order():
-            batch = examples.batch(part)
-            outputs = network(batch.inputs)
-            loss += float(frame_loss(outputs, batch, "sum"))
-            correct += int((outputs.argmax(dim=-1) == batch.labels).sum())
+            _, share = group().share(part)
+            if len(share):
+                batch = examples.batch(share)
+                outputs = network(batch.inputs).contiguous()
+                loss += float(frame_loss(outputs, batch, "sum"))
+                correct += int(n_correct(outputs, batch))
+    loss, correct = group().sum(torch.tensor([loss, correct], dtype=torch.float64, device=examples.features.device)).tolist()
     return loss / len(examples), correct / len(examples)
 
 
 def _one_epoch(
-    network: Network,
-    data: Examples,
-    options: TrainOptions,
-    seed: int,
-    optimiser: torch.optim.Optimizer,
-    progress: Progress,
-    best: dict[str, torch.Tensor],
-) -> dict[str, torch.Tensor]:
+    network: Network, data: Examples, options: TrainOptions, seed: int, optimiser: torch.optim.Optimizer, progress: Progress, kept: Kept
+) -> None:
     start, epoch = time.monotonic(), progress.epoch
+    group().follow_first(network)
     with matmul_precision(options.matmul):
         loss, accuracy = _learn(network, data, options, seed, optimiser, epoch)
     held_out_loss, held_out_accuracy = evaluate(network, data.held_out)
     if not math.isfinite(held_out_loss):
         raise TrainError(f"epoch {epoch + 1}: held-out loss is {held_out_loss}", f"lower learning_rate (now {options.learning_rate:g})")
+    state = state_of(network)
     if held_out_loss < progress.best_loss:
-        progress.best_epoch, progress.best_loss = epoch, held_out_loss
-        best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+        progress.best_epoch, progress.best_loss, kept.best = epoch, held_out_loss, state
+    kept.recent = [*kept.recent, state][-options.average :] if options.average else []
     entry = {"epoch": epoch + 1, "train_loss": loss, "train_accuracy": accuracy, "held_out_loss": held_out_loss, "held_out_accuracy": held_out_accuracy}
     progress.history.append(entry | {"learning_rate": optimiser.param_groups[0]["lr"], "seconds": time.monotonic() - start})
     progress.epoch += 1
     left = progress.seconds / progress.epoch * (options.epochs - progress.epoch)
     scores = f"loss {loss:.3f}, held out {held_out_loss:.3f} (accuracy {held_out_accuracy:.3f})"
     LOG.info("  epoch %d of %d: %s, about %s left", epoch + 1, options.epochs, scores, duration(left))
-    return best
+
+
+def _choose_weights(network: Network, held_out: ExampleSet, progress: Progress, kept: Kept) -> None:
+    """Load the best epoch's weights, or the mean of the last epochs' where its held-out loss is lower still."""
+    if len(kept.recent) > 1:
+        network.load_state_dict(mean_of(kept.recent))
+        loss, _ = evaluate(network, held_out)
+        better = loss < progress.best_loss
+        told = f"held out {loss:.4f} against {progress.best_loss:.4f} of epoch {progress.best_epoch + 1}"
+        LOG.info("  mean of the last %d epochs: %s%s", len(kept.recent), told, " (kept)" if better else "")
+        if better:
+            progress.averaged = len(kept.recent)
+            return
+    network.load_state_dict(kept.best)
 
 
 def _learn(network: Network, data: Examples, options: TrainOptions, seed: int, optimiser: torch.optim.Optimizer, epoch: int) -> tuple[float, float]:
@@ -159,20 +166,15 @@ def _learn(network: Network, data: Examples, options: TrainOptions, seed: int, o
     features = augmented(data.training.features, data.training.utterance_ends, data.kind, options, epoch_generator(seed, epoch, "augmentation"))
     examples = data.training.of_epoch(epoch, features)
     parts = examples.shuffled(options, epoch_generator(seed, epoch, "order"))
-    total, correct = 0.0, 0
-    for step, part in enumerate(parts):
-        for group in optimiser.param_groups:
-            group["lr"] = cosine_rate(options, epoch + step / len(parts))
-        batch = examples.batch(part)
-        outputs = network(batch.inputs)
-        loss = frame_loss(outputs, batch)
-        value = loss.item()
-        if not math.isfinite(value):
-            remedy = f"lower learning_rate (now {options.learning_rate:g}) or look at the features"
-            raise TrainError(f"epoch {epoch + 1}, step {step + 1}: loss is {value}", remedy)
+    totals = Totals(epoch, options.learning_rate)
+    members = group()
+    for step, part in enumerate(shown(parts, f"  epoch {epoch + 1} of {options.epochs}, steps") if members.first else parts):
+        for settings in optimiser.param_groups:
+            settings["lr"] = cosine_rate(options, epoch + step / len(parts))
         optimiser.zero_grad()
-        loss.backward()
+        totals.add(gradients(network, examples, part, options.matmul, members))
+        if options.max_gradient_norm:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), options.max_gradient_norm)
         optimiser.step()
-        total += value * batch.n_frames
-        correct += int((outputs.argmax(dim=-1) == batch.labels).sum())
-    return total / len(examples), correct / len(examples)
+    totals.look()
+    return totals.loss / len(examples), totals.correct / len(examples)

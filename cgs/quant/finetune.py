@@ -59,11 +59,19 @@ def tuning_options(training: AnyOptions, options: PackOptions, left: int, right:
     """
     epochs = max(options.epochs, 1)
     rates = {"learning_rate": options.learning_rate, "min_learning_rate": options.learning_rate / 100}
-    return training.model_copy(update={"epochs": epochs, "patience": epochs, "left_context": left, "right_context": right, **rates})
+    return training.model_copy(update={"epochs": epochs, "patience": epochs, "average": 0, "left_context": left, "right_context": right, **rates})
 
 
 def pack_network(
-    network: Network, examples: Examples, bits: int, options: PackOptions, tuning: TrainOptions, seed: int, directory: Path, device: str = "cpu"
+    network: Network,
+    examples: Examples,
+    bits: int,
+    options: PackOptions,
+    tuning: TrainOptions,
+    seed: int,
+    directory: Path,
+    device: str = "cpu",
+    curves_folder: Path | None = None,
 ) -> Packing:
     """Choose formats, fine-tune in them, choose formats again, and keep what has the lowest held-out loss.
 
@@ -76,6 +84,7 @@ def pack_network(
         seed: of the order of the frames, dropout and augmentation.
         directory: where the fine-tuning keeps its history and checkpoint.
         device: torch device of the fine-tuning.
+        curves_folder: see `train`.
     Raises: ShapeError: an accumulator may overflow; said before the fine-tuning starts. TrainError: the fine-tuning diverged.
     """
     torch.set_num_threads(1)
@@ -86,7 +95,7 @@ def pack_network(
     candidates = {ROUNDED: FakeQuantised(network, formats)}
     if options.epochs:
         tuned = FakeQuantised(network, formats)
-        train(tuned, examples, tuning, seed, directory, device)
+        train(tuned, examples, tuning, seed, directory, device, curves_folder)
         candidates[TUNED] = tuned
         again = choose_formats(tuned, sample_activations(tuned, frames), bits, options)
         if again != formats:

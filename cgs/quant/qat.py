@@ -79,6 +79,6 @@ class FakeQuantised(Network):
             x = layer.feature_major(columns, weight, bias) if isinstance(layer, BlockSparseLinear) else torch.addmm(bias[:, None], weight, columns)
             if form.output:
                 x = rounded(x, form.output, half_up=True)
-                x = relu_dropout(x, dropout) if dropout else x
+                x = relu_dropout(x, dropout, axis=1) if dropout else x
             x = x.unflatten(1, frames)
         return x[:, 0].t() if one_frame_each else x.permute(1, 2, 0)

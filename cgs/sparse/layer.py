@@ -185,6 +185,9 @@ class BlockSparseLinear(nn.Module):
             weight, bias: used in place of the layer's own, e.g. rounded ones.
         """
         weight, bias = self.weight if weight is None else weight, self.bias if bias is None else bias
+        if torch.is_autocast_enabled(x.device.type):  # which does not see into a product of our own
+            dtype = torch.get_autocast_dtype(x.device.type)
+            x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
         padding = self.mask.n_block_columns * self.mask.block - self.mask.n_in
         y = BlockProduct.apply(F.pad(x, (0, 0, 0, padding)) if padding else x, weight, self.index)
         return y[: self.mask.n_out] + bias[:, None]

@@ -1,14 +1,15 @@
-"""The training loop: it learns, resumes to the same bytes, and fails with a remedy."""
+"""The training loop: it learns, averages, resumes to the same bytes, draws its curves, and fails with a remedy."""
 
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
 import torch
 
-from cgs.base.errors import FormatError, TrainError
+from cgs.base.errors import FormatError, ToolError, TrainError
 from cgs.base.options import SystemOptions, TrainOptions
 from cgs.nn import train as train_module
 from cgs.nn.checkpoint import CHECKPOINT_FILE
@@ -49,12 +50,15 @@ def test_it_learns_a_task_with_a_known_answer(tmp_path, system):
     assert [line["epoch"] for line in lines] == list(range(1, 9)) and lines == progress.history
 
 
-@pytest.mark.parametrize("system", [DENSE, CGS])
-def test_a_killed_and_resumed_run_ends_with_the_same_bytes(tmp_path, system, monkeypatch):
+@pytest.mark.parametrize(
+    ("system", "changes"), [(DENSE, {}), (CGS, {}), (CGS, {"average": 3, "max_gradient_norm": 0.5, "matmul": "autocast"})], ids=["dense", "cgs", "all"]
+)
+def test_a_killed_and_resumed_run_ends_with_the_same_bytes(tmp_path, system, changes, monkeypatch):
+    options = OPTIONS.model_copy(update=changes)
     for place in ("unbroken", "killed"):
         (tmp_path / place).mkdir()
     meta = {"task": "asr", "system": "x", "features": {"cmvn": "speaker"}}
-    train_network(spec(system), examples(), OPTIONS, meta, tmp_path / "unbroken")
+    train_network(spec(system), examples(), options, meta, tmp_path / "unbroken")
     evaluate, calls = train_module.evaluate, []
 
     def dies_in_third_epoch(*args):
@@ -65,11 +69,11 @@ def test_a_killed_and_resumed_run_ends_with_the_same_bytes(tmp_path, system, mon
 
     monkeypatch.setattr(train_module, "evaluate", dies_in_third_epoch)
     with pytest.raises(KeyboardInterrupt):
-        train_network(spec(system), examples(), OPTIONS, meta, tmp_path / "killed")
+        train_network(spec(system), examples(), options, meta, tmp_path / "killed")
     assert (tmp_path / "killed" / CHECKPOINT_FILE).exists()
     torch.manual_seed(999)
-    train_network(spec(system), examples(), OPTIONS, meta, tmp_path / "killed")
-    assert len(calls) == 5
+    train_network(spec(system), examples(), options, meta, tmp_path / "killed")
+    assert len(calls) == 5 + (options.average > 1)
     unbroken, killed = ((tmp_path / place / "model.safetensors").read_bytes() for place in ("unbroken", "killed"))
     assert unbroken == killed
     histories = [[json.loads(line) for line in (tmp_path / place / "training.jsonl").read_text().splitlines()] for place in ("unbroken", "killed")]
@@ -110,6 +114,105 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(tmp_path, monkeypatch
     progress = train(network, examples(), OPTIONS.model_copy(update={"epochs": 10, "patience": 3}), 1, tmp_path)
     assert progress.best_epoch == 1 and len(progress.history) == 5
     assert torch.equal(network.layers[0].bias, seen[1]) and not torch.equal(seen[1], seen[4])
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_the_mean_of_the_last_epochs_is_kept_where_it_is_better(tmp_path, monkeypatch, better):
+    losses = iter([3.0, 1.0, 2.0, 2.5, 0.9 if better else 1.1])
+    seen = []
+
+    def told(network, *args):
+        seen.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+        return next(losses), 0.5
+
+    monkeypatch.setattr(train_module, "evaluate", told)
+    network = build_network(spec())
+    progress = train(network, examples(), OPTIONS.model_copy(update={"average": 3}), 1, tmp_path)
+    assert progress.averaged == (3 if better else 0) and progress.best_epoch == 1 and len(progress.history) == 4
+    for name, tensor in network.state_dict().items():
+        mean = torch.stack([state[name].double() for state in seen[1:4]]).mean(dim=0)
+        assert torch.allclose(tensor.double(), mean if better else seen[1][name].double(), atol=1e-6)
+
+
+def test_a_dropped_weight_does_not_exist_in_a_mean(tmp_path, monkeypatch):
+    evaluate = train_module.evaluate
+    losses = iter([4.0, 3.0, 2.0, 1.0])
+    monkeypatch.setattr(train_module, "evaluate", lambda *args: (next(losses), evaluate(*args)[1]))
+    options = OPTIONS.model_copy(update={"epochs": 3, "average": 3})
+    network = build_network(spec())
+    dropped = [layer.to_dense() == 0 for layer in network.layers[:2]]
+    kept = [layer.kept.clone() for layer in network.layers[:2]]
+    assert train(network, examples(), options, 1, tmp_path).averaged == 3
+    for layer, zero, blocks in zip(network.layers, dropped, kept, strict=False):
+        assert not layer.to_dense()[zero].any() and float(zero.float().mean()) > 0.7 and torch.equal(layer.kept, blocks)
+
+
+def test_gradients_are_scaled_down_to_the_norm(tmp_path, monkeypatch):
+    norms = {0.0: [], 0.05: []}
+    step = torch.optim.AdamW.step
+    for limit, seen in norms.items():
+
+        def recorded(self, *args, seen=seen, **kwargs):
+            gradients = [p.grad for group in self.param_groups for p in group["params"]]
+            seen.append(float(torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()))
+            return step(self, *args, **kwargs)
+
+        monkeypatch.setattr(torch.optim.AdamW, "step", recorded)
+        train(build_network(spec()), examples(), OPTIONS.model_copy(update={"epochs": 1, "max_gradient_norm": limit}), 1, tmp_path)
+    assert norms[0.0][0] > 0.1 and norms[0.05][0] == pytest.approx(0.05, rel=1e-3) and max(norms[0.05]) < 0.0501
+
+
+@pytest.mark.parametrize("system", [DENSE, CGS])
+def test_autocast_keeps_weights_in_float32_and_learns_alike(tmp_path, system):
+    seen, losses = {}, {}
+    for matmul in ("float32", "autocast"):
+        network = build_network(spec(system))
+        network.layers[0].register_forward_hook(lambda *args, matmul=matmul: seen.setdefault(matmul, args[2].dtype) and None)
+        kept = network.n_weights_kept
+        progress = train(network, examples(), OPTIONS.model_copy(update={"matmul": matmul, "epochs": 6}), 1, tmp_path)
+        losses[matmul] = [entry["held_out_loss"] for entry in progress.history]
+        assert all(p.dtype == torch.float32 for p in network.parameters())
+        assert sum(int((p != 0).sum()) for name, p in network.named_parameters() if name.endswith("weight")) == kept
+    assert losses["autocast"] != losses["float32"] and losses["autocast"] == pytest.approx(losses["float32"], rel=0.05)
+    assert losses["autocast"][-1] < losses["autocast"][0] / 2
+    if system is DENSE:
+        assert seen == {"float32": torch.float32, "autocast": torch.bfloat16}
+
+
+def test_curves_of_a_resumed_run_have_each_epoch_once(tmp_path, monkeypatch):
+    options, folder = OPTIONS.model_copy(update={"tensorboard": True}), tmp_path / "curves"
+    write, calls = train_module.save_checkpoint, []
+
+    def dies_before_the_third_is_written(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        write(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train_module, "save_checkpoint", dies_before_the_third_is_written)
+        train(build_network(spec()), examples(), options, 1, tmp_path, curves_folder=folder)
+    history = train(build_network(spec()), examples(), options, 1, tmp_path, curves_folder=folder).history
+    assert points(folder, "loss/held_out") == [(entry["epoch"], pytest.approx(entry["held_out_loss"])) for entry in history]
+    assert [step for step, _ in points(folder, "rms/layers.0.weight")] == [1, 2, 3, 4]
+    shorter = options.model_copy(update={"epochs": 2})
+    train(build_network(spec()), examples(), shorter, 2, tmp_path, curves_folder=folder)
+    assert [step for step, _ in points(folder, "learning_rate")] == [1, 2], "a new training starts afresh"
+
+
+def points(folder, name):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    return [(event.step, event.value) for event in EventAccumulator(str(folder)).Reload().Scalars(name)]
+
+
+def test_without_tensorboard_nothing_is_drawn_and_its_absence_is_told(tmp_path, monkeypatch):
+    options = OPTIONS.model_copy(update={"epochs": 1})
+    train(build_network(spec()), examples(), options, 1, tmp_path, curves_folder=tmp_path / "curves")
+    assert not (tmp_path / "curves").exists()
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ToolError, match="nn.tensorboard: .*pip install tensorboard"):
+        train(build_network(spec()), examples(), options.model_copy(update={"tensorboard": True}), 1, tmp_path, curves_folder=tmp_path / "curves")
 
 
 def test_a_loss_that_is_no_number_names_epoch_step_and_remedy(tmp_path):

@@ -70,7 +70,7 @@ def test_the_same_seed_packs_the_same_bytes_and_a_killed_run_resumes(trained, ex
     assert encode(pack(trained, examples, tmp_path / "b").model) == whole
     tuning = finetune.train
 
-    def killed(network, data, options, seed, directory, device):
+    def killed(*arguments):
         from cgs.nn import train as module
 
         real = module._one_epoch
@@ -82,7 +82,7 @@ def test_the_same_seed_packs_the_same_bytes_and_a_killed_run_resumes(trained, ex
 
         with monkeypatch.context() as patch:
             patch.setattr(module, "_one_epoch", one_epoch)
-            return tuning(network, data, options, seed, directory, device)
+            return tuning(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(finetune, "train", killed)
