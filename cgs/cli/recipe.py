@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -80,9 +80,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     args = parser().parse_args(arguments)
+    return exit_code(lambda: _dispatch(args, shlex.join(["./run.sh", *arguments])), args)
+
+
+def exit_code(action: Callable[[], int], args: argparse.Namespace) -> int:
+    """What an action returns, or the code of its error, which is told in one line."""
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     try:
-        return _dispatch(args, shlex.join(["./run.sh", *arguments]))
+        return action()
     except CgsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -173,7 +178,7 @@ def _run(args: argparse.Namespace, command: str) -> int:
         return _dry_run(exp, args.stage, args.stop_stage)
     _warn_of_stale(exp, args.stage)
     start = time.monotonic()
-    with _alone(exp.root):
+    with alone(exp.root):
         for number in range(args.stage, args.stop_stage + 1):
             module = importlib.import_module(f"cgs.stages.{STAGES[number]}")
             log.LOG.info("stage %d %s: %s", number, STAGES[number], module.TITLE)
@@ -209,7 +214,7 @@ def _dry_run(exp: Experiment, first: int, last: int) -> int:
 
 
 @contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def alone(root: Path) -> Iterator[None]:
     """Keep a second run out of the same experiment."""
     from cgs.base.files import disk_errors
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from pathlib import Path
+
 from cgs.base.experiment import Experiment, network_unit
 from cgs.base.jobs import run_jobs
-from cgs.base.options import SystemOptions
+from cgs.base.options import UNSTAMPED, SystemOptions
 from cgs.base.unit import Unit
 
 TITLE = "acoustic networks"
@@ -17,23 +20,37 @@ def units(exp: Experiment) -> list[Unit]:
 
 def run(exp: Experiment) -> None:
     """Train the networks that are not up to date, several at a time."""
-    todo = [(name, seed) for name, system, seed in exp.systems("asr") if not _unit(exp, name, system, seed).up_to_date()]
+    todo = waiting(exp)
     run_jobs(_train, [(exp, name, seed) for name, seed in todo], [f"{name}.seed{seed}" for name, seed in todo], exp.n_jobs, exp.log_dir(5))
 
 
+def waiting(exp: Experiment) -> list[tuple[str, int]]:
+    """System and seed of each network that is not up to date."""
+    return [(name, seed) for name, system, seed in exp.systems("asr") if not _unit(exp, name, system, seed).up_to_date()]
+
+
+def writing(exp: Experiment, name: str, seed: int) -> AbstractContextManager[Path]:
+    """The directory that a network is trained in, and its stamp in the end; see `Unit.writing`."""
+    return _unit(exp, name, exp.recipe.systems[name], seed).writing()
+
+
 def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
-    options = {"nn": exp.recipe.nn.model_dump(), "system": system.model_dump(exclude={"seeds", "bits"}), "seed": seed, "device": exp.device}
+    options = {"nn": exp.recipe.nn.model_dump(exclude=UNSTAMPED), "system": system.model_dump(exclude={"seeds", "bits"}), "seed": seed, "device": exp.device}
     return exp.unit(network_unit("asr", name, seed), options, ["3-feats", "4-align"], ["cgs.stages.acoustic"])
 
 
 def _train(job: tuple[Experiment, str, int]) -> None:
+    with writing(*job) as out:
+        train(*job, out)
+
+
+def train(exp: Experiment, name: str, seed: int, out: Path) -> None:
+    """Train one network in a directory."""
     from cgs.nn.examples import acoustic_cmvn, acoustic_examples
     from cgs.nn.system import network_spec, train_network, view_of
 
-    exp, name, seed = job
     system, options = exp.recipe.systems[name], exp.recipe.nn
-    with _unit(exp, name, system, seed).writing() as out:
-        examples, prior = acoustic_examples(exp.root, options, view_of(system, options))
-        spec = network_spec(system, options, examples.training.features.shape[1], len(prior), seed)
-        meta = {"task": "asr", "system": name, "features": {"cmvn": acoustic_cmvn(options)}, "classes": None, "log_prior": prior.tolist()}
-        train_network(spec, examples, options, meta, out, exp.device)
+    examples, prior = acoustic_examples(exp.root, options, view_of(system, options))
+    spec = network_spec(system, options, examples.training.features.shape[1], len(prior), seed)
+    meta = {"task": "asr", "system": name, "features": {"cmvn": acoustic_cmvn(options)}, "classes": None, "log_prior": prior.tolist()}
+    train_network(spec, examples, options, meta, out, exp.device, exp.curves_dir(5, name, seed))

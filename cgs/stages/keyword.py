@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from cgs.base.experiment import Experiment, network_unit
 from cgs.base.jobs import run_jobs
-from cgs.base.options import SystemOptions
+from cgs.base.options import UNSTAMPED, SystemOptions
 from cgs.base.unit import Unit
 
 TITLE = "keyword networks"
@@ -21,24 +23,38 @@ def units(exp: Experiment) -> list[Unit]:
 
 def run(exp: Experiment) -> None:
     """Train the networks that are not up to date, several at a time."""
-    todo = [(name, seed) for name, system, seed in exp.systems("kws") if not _unit(exp, name, system, seed).up_to_date()]
+    todo = waiting(exp)
     run_jobs(_train, [(exp, name, seed) for name, seed in todo], [f"{name}.seed{seed}" for name, seed in todo], exp.n_jobs, exp.log_dir(6))
 
 
+def waiting(exp: Experiment) -> list[tuple[str, int]]:
+    """System and seed of each network that is not up to date."""
+    return [(name, seed) for name, system, seed in exp.systems("kws") if not _unit(exp, name, system, seed).up_to_date()]
+
+
+def writing(exp: Experiment, name: str, seed: int) -> AbstractContextManager[Path]:
+    """The directory that a network is trained in, and its stamp in the end; see `Unit.writing`."""
+    return _unit(exp, name, exp.recipe.systems[name], seed).writing()
+
+
 def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
-    options: dict[str, Any] = {"kws": exp.recipe.kws.model_dump(exclude=DETECTION_OPTIONS), "system": system.model_dump(exclude={"seeds", "bits"})}
+    options: dict[str, Any] = {"kws": exp.recipe.kws.model_dump(exclude=DETECTION_OPTIONS | UNSTAMPED), "system": system.model_dump(exclude={"seeds", "bits"})}
     options |= {"seed": seed, "device": exp.device}
     return exp.unit(network_unit("kws", name, seed), options, ["1-data", "2-lang", "3-feats", "4-align"], ["cgs.stages.keyword"])
 
 
 def _train(job: tuple[Experiment, str, int]) -> None:
+    with writing(*job) as out:
+        train(*job, out)
+
+
+def train(exp: Experiment, name: str, seed: int, out: Path) -> None:
+    """Train one network in a directory."""
     from cgs.nn.examples import KEYWORD_CMVN, keyword_examples
     from cgs.nn.system import network_spec, train_network, view_of
 
-    exp, name, seed = job
     system, options = exp.recipe.systems[name], exp.recipe.kws
-    with _unit(exp, name, system, seed).writing() as out:
-        examples, classes = keyword_examples(exp.root, options, view_of(system, options))
-        spec = network_spec(system, options, examples.training.features.shape[1], len(classes), seed)
-        meta = {"task": "kws", "system": name, "features": {"cmvn": KEYWORD_CMVN}, "classes": classes, "log_prior": None}
-        train_network(spec, examples, options, meta, out, exp.device)
+    examples, classes = keyword_examples(exp.root, options, view_of(system, options))
+    spec = network_spec(system, options, examples.training.features.shape[1], len(classes), seed)
+    meta = {"task": "kws", "system": name, "features": {"cmvn": KEYWORD_CMVN}, "classes": classes, "log_prior": None}
+    train_network(spec, examples, options, meta, out, exp.device, exp.curves_dir(6, name, seed))

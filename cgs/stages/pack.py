@@ -11,7 +11,7 @@ from cgs.base.experiment import Experiment, network_unit, system_unit
 from cgs.base.files import write_json
 from cgs.base.jobs import run_jobs
 from cgs.base.log import LOG
-from cgs.base.options import KwsOptions, NnOptions, SystemOptions
+from cgs.base.options import UNSTAMPED, KwsOptions, NnOptions, SystemOptions
 from cgs.base.unit import Unit
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TITLE = "packed fixed-point models"
 DESCRIPTION = ("task", "system", "method", "seed", "features", "classes")
 """What the file says of a network, out of its model.json."""
-UNUSED = {"epochs", "learning_rate", "min_learning_rate", "patience", "dropout", "left_context", "right_context", "smooth_frames", "window_frames"}
+UNUSED = {"epochs", "learning_rate", "min_learning_rate", "patience", "dropout", "left_context", "right_context", "smooth_frames", "window_frames", "average"}
 """Training options that fine-tuning does not read: it has its own, or they are the network's."""
 
 
@@ -36,7 +36,7 @@ def run(exp: Experiment) -> None:
 
 
 def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
-    training = _training(exp, system).model_dump(exclude=UNUSED)
+    training = _training(exp, system).model_dump(exclude=UNUSED | UNSTAMPED)
     options: dict[str, Any] = {"pack": exp.recipe.pack.model_dump(), "bits": system.bits, "training": training, "device": exp.device}
     labels = ["3-feats", "4-align"] if system.task == "asr" else ["1-data", "2-lang", "3-feats", "4-align"]
     return exp.unit(system_unit("7-pack", name, seed), options, [network_unit(system.task, name, seed), *labels], ["cgs.stages.pack"])
@@ -72,7 +72,7 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
         context = facts["features"]["left"], facts["features"]["right"]
         tuning = tuning_options(_training(exp, system), options, *context)
         examples = examples_for(exp.root, tuning, view_of(system, tuning))
-        packing = pack_network(network, examples, system.bits, options, tuning, seed, out, exp.device)
+        packing = pack_network(network, examples, system.bits, options, tuning, seed, out, exp.device, exp.curves_dir(7, name, seed))
         write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}))
         model = read_packed(out / "model.cgs")
         found = {
