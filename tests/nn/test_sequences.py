@@ -11,8 +11,11 @@ import torch
 from cgs.base.options import SystemOptions, TrainOptions
 from cgs.nn import train as train_module
 from cgs.nn.checkpoint import CHECKPOINT_FILE
+from cgs.nn.data import NO_LABEL
 from cgs.nn.forward import logits
 from cgs.nn.network import build_network, load_network
+from cgs.nn.parallel import Group
+from cgs.nn.step import gradients
 from cgs.nn.system import View, make_examples, network_spec, train_network, view_of
 from cgs.nn.train import Examples, train
 
@@ -120,6 +123,45 @@ def test_the_held_out_loss_is_that_of_whole_utterances(tmp_path: Path, name: str
     lines = (tmp_path / "training.jsonl").read_text().splitlines()
     told = min(float(line.split('"held_out_loss": ')[1].split(",")[0]) for line in lines)
     assert np.mean(losses) == pytest.approx(told, abs=1e-5)
+
+
+@EACH
+def test_autocast_learns_alike(tmp_path: Path, name: str) -> None:
+    losses = []
+    for matmul in ("float32", "autocast"):
+        options = OPTIONS.model_copy(update={"matmul": matmul, "dropout": 0.0})
+        network = build_network(spec(SYSTEMS[name], 4))
+        losses.append([entry["held_out_loss"] for entry in train(network, examples(SYSTEMS[name], last_mark, 20), options, 1, tmp_path).history])
+        assert all(p.dtype == torch.float32 for p in network.parameters())
+    assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.03)
+
+
+@EACH
+def test_shares_of_a_minibatch_give_its_gradients_together(name: str) -> None:
+    """The chunks of the shares hold unequal numbers of frames, some of them without a label."""
+    data = examples(SYSTEMS[name], last_mark, 20).training
+    data.labels[::7] = NO_LABEL
+    part = data.shuffled(OPTIONS, torch.Generator().manual_seed(0))[0]
+    network = build_network(spec(SYSTEMS[name], 4)).eval()
+    buckets: list[torch.Tensor] = []
+
+    class Recorded(Group):
+        def sum(self, values: torch.Tensor) -> torch.Tensor:
+            buckets.append(values)
+            return values
+
+    class Summed(Group):
+        def sum(self, values: torch.Tensor) -> torch.Tensor:
+            return sum(buckets, torch.zeros(()))
+
+    found = []
+    for members in (Group(), Recorded(0, 3), Recorded(1, 3), Recorded(2, 3), Summed(0, 3)):
+        network.zero_grad()
+        numbers = gradients(network, data, part, "float32", members)
+        found.append((numbers, [p.grad.clone() for p in network.parameters()]))
+    assert found[0][0][1] < 20 * len(part) and torch.allclose(found[0][0], found[-1][0], rtol=1e-5)
+    for whole, together in zip(found[0][1], found[-1][1], strict=True):
+        assert torch.allclose(whole, together, rtol=1e-4, atol=1e-6 * float(whole.abs().max()))
 
 
 def test_dropped_weights_never_come_back(tmp_path: Path) -> None:
