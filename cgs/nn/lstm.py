@@ -74,4 +74,4 @@ def _run(from_below: Layer, recurrent: Layer, x: torch.Tensor) -> torch.Tensor:
     """One layer: (inputs, T, N) -> (H, T, N)."""
     fed = feature_major(from_below, x.flatten(1)).unflatten(1, x.shape[1:])
     with torch.autocast(x.device.type, enabled=False):  # errors of bfloat16 would add up from frame to frame
-        return LstmLoop.apply(fed.float(), recurrent.weight, recurrent.index if isinstance(recurrent, BlockSparseLinear) else None)
+        return LstmLoop.apply(fed.to(recurrent.weight.dtype), recurrent.weight, recurrent.index if isinstance(recurrent, BlockSparseLinear) else None)
