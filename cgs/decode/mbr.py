@@ -89,7 +89,8 @@ class LatticeDistance:
         inside = np.exp(alpha[lattice.source] - lattice.cost - alpha[lattice.target])
         self._share = np.concatenate([inside, np.exp(into_end - np.logaddexp.reduce(into_end))])
         self._groups = [*lattice.levels, len(lattice.source) + np.arange(len(ends))]
-        self._times = np.stack([lattice.frame[lattice.source], lattice.frame[lattice.target]], axis=1)
+        begin = lattice.frame[lattice.source]
+        self._times = np.stack([begin, np.maximum(begin, lattice.frame[lattice.target])], axis=1)
         self._n_states = n_states
 
     def expected(self, words: tuple[int, ...]) -> float:

@@ -36,7 +36,7 @@ class WordLattice:
     """N states, of which 0 starts; A arcs, each to a higher state, ordered by source.
 
     Args:
-        frame: (N,) int32, frames read when the word into the state was told, on the best way there.
+        frame: (N,) int32, frames read when the word into the state was told, on the best path through it.
         source, target: (A,) int64.
         word: (A,) int32, word ids.
         graph, acoustic: (A,) float64, costs as natural logarithms.
@@ -150,7 +150,7 @@ class WordLattice:
     def density(self) -> float:
         """Words of the lattice that a frame lies in, on average. Source: Kaldi's lattice-depth."""
         ends = np.isfinite(self.final)
-        spans = (self.frame[self.target] - self.frame[self.source]).sum() + (self.n_frames - self.frame[ends]).sum()
+        spans = np.maximum(self.frame[self.target] - self.frame[self.source], 0).sum() + (self.n_frames - self.frame[ends]).sum()
         return float(spans) / self.n_frames
 
     def _path(self, arcs: tuple, state: int) -> Path:
