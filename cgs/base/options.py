@@ -263,7 +263,17 @@ class DecodeOptions(Options):
     insertion_penalties: list[float] = Field([0.0], min_length=1, description="costs a word tried on dev")
     max_dev_utterances: int = Field(0, ge=0, description="dev utterances used for that choice; 0 means all")
     adaptation_scale: Scale = Field(0.07, description="likelihood weight in the decodings that fMLLR is estimated from (align.model = sat)")
+    lattice_beam: float = Field(
+        0.0, ge=0, description="0: the best path only; above 0: lattices of the word sequences up to this much worse, to choose weights in and for confidences"
+    )
+    mbr: bool = Field(False, description="take the words of least expected errors in the lattice (minimum Bayes risk) in place of the best path")
     gmm: bool = Field(True, description="also decode with the GMM, as a row beside the networks")
+
+    @model_validator(mode="after")
+    def _mbr_has_lattices(self) -> DecodeOptions:
+        if self.mbr and not self.lattice_beam:
+            raise ValueError("decode.mbr needs lattices; set decode.lattice_beam, e.g. to 6")
+        return self
 
 
 class HardwareOptions(Options):

@@ -149,7 +149,8 @@ class _Subsets:
 
     def expand(self, max_states: int) -> float:
         """Make states, best first; returns the beam that all of them have."""
-        best, done = float(self._arcs.beta[0]), set()
+        best = float(self._arcs.beta[0])
+        done: set[int] = set()
         while self._queue:
             total, state, spent = heapq.heappop(self._queue)
             if state in done:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import time
 from pathlib import Path
 
 import kaldifst
@@ -15,7 +17,9 @@ GRAPH_FILE = "HCLG.fst"
 
 
 def make_graph(lang_dir: Path, vocabulary: str, align_dir: Path, out: Path) -> None:
-    """Compose H, C, L and G, and write HCLG.fst and graph.json.
+    """Compose H, C, L and G, and write HCLG.fst and graph.json: vocabulary, n_states, n_arcs, n_bytes, and what it took.
+
+    `seconds` are processor seconds of the process, `peak_rss_bytes` its largest memory, from its start on: a graph is a job of its own.
 
     Args:
         lang_dir: what stage 2 made.
@@ -27,4 +31,6 @@ def make_graph(lang_dir: Path, vocabulary: str, align_dir: Path, out: Path) -> N
     graph: kaldifst.StdVectorFst = build_hclg(load_lang(lang_dir), lang_dir / f"G.{vocabulary}.fst", gmm.tree, gmm.transition_model)
     graph.write(str(out / GRAPH_FILE))
     n_arcs = sum(graph.num_arcs(state) for state in range(graph.num_states))
-    write_json(out / "graph.json", {"vocabulary": vocabulary, "n_states": graph.num_states, "n_arcs": n_arcs})
+    sizes = {"n_states": graph.num_states, "n_arcs": n_arcs, "n_bytes": (out / GRAPH_FILE).stat().st_size}
+    spent = {"seconds": time.process_time(), "peak_rss_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+    write_json(out / "graph.json", {"vocabulary": vocabulary} | sizes | spent)

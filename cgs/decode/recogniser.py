@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ class Recogniser:
 
     def __init__(self, lang_dir: Path, align_dir: Path, graph_dir: Path, beam: float, max_active: int, insertion_penalty: float, frame_shift: float) -> None:
         lang, transitions = load_lang(lang_dir), AcousticGmm.load(align_dir).transitions
-        self._words, self._silence_phone, self._transitions, self._frame_shift = lang.words, lang.silence_phone, transitions, frame_shift
+        self._words, self._silence_phone, self._transitions, self.frame_shift = lang.words, lang.silence_phone, transitions, frame_shift
         self._word_names = lang.word_names
         self._pronunciations = {word: [tuple(lang.phones[p] for p in way) for way in ways] for word, ways in lang.lexicon.items()}
         graph = read_fst(graph_dir / GRAPH_FILE)
@@ -40,11 +41,24 @@ class Recogniser:
         """Best words for (T, P) float32 scaled log-likelihoods; see `GraphSearch.decode`."""
         return self.search.decode(scores)
 
-    def ctm(self, utterance: str, hypothesis: Hypothesis) -> list[str]:
-        """CTM lines of a complete hypothesis, none of a partial one, whose last word may lack phones."""
+    @property
+    def silence_words(self) -> frozenset[int]:
+        """Word ids that stand for no speech."""
+        return frozenset({self._words[SILENCE_WORD]})
+
+    @property
+    def word_names(self) -> dict[int, str]:
+        """{word id: word}."""
+        return self._word_names
+
+    def ctm(self, utterance: str, hypothesis: Hypothesis, confidences: Sequence[float] | None = None) -> list[str]:
+        """CTM lines of a complete hypothesis, with the confidence of each word other than silence where it is known.
+
+        A partial hypothesis has none, since its last word may lack phones.
+        """
         if not hypothesis.complete:
             return []
         phones = phone_segments(np.array(hypothesis.transition_ids), self._transitions)
         ways = [self._pronunciations[word] for word in hypothesis.words]
         segments = word_segments(phones, [self._words[word] for word in hypothesis.words], ways, self._silence_phone)
-        return ctm_lines(utterance, segments, self._word_names, self._frame_shift)
+        return ctm_lines(utterance, segments, self._word_names, self.frame_shift, confidences)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from cgs.decode.word_lattice import WordLattice
 from cgs.lang.ngram import Gram, Ngram
 from cgs.lang.tables import BEGIN, END
+
+RESCORING_BEAM = 6.0
+"""Lattice beam where there is a model to rescore with and the recipe names no beam."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class LanguageModels:
     def rescored(self, lattice: WordLattice) -> WordLattice:
         """The lattice with the new model's costs, states told apart by as many words before them as either model sees.
 
-        Raises: DataError: a word of the lattice that a model lacks.
+        A word that the new model lacks, as one from outside may, keeps its old cost.
+        Raises: DataError: a word of the lattice that the old model lacks.
         Source: Kaldi's lattice-lmrescore-const-arpa. Differs: the old costs are the model's probabilities too, not the cheapest way
             through its G, which may back off where it need not.
         """
@@ -39,14 +43,12 @@ class LanguageModels:
         contexts: list[dict[Gram, int]] = [{} for _ in lattice.frame]
         contexts[0][(BEGIN,)] = 0
         origin, arcs, more, ends = [0], [], [], []
-        numbered = [(0, (BEGIN,))]
         for state in range(len(lattice.frame)):
             for context in contexts[state]:
                 for arc in range(first[state], first[state + 1]):
                     following, cost = self._step(word[arc], context)
-                    reached = contexts[target[arc]].setdefault(following, len(numbered))
-                    if reached == len(numbered):
-                        numbered.append((target[arc], following))
+                    reached = contexts[target[arc]].setdefault(following, len(origin))
+                    if reached == len(origin):
                         origin.append(target[arc])
                     arcs.append((contexts[state][context], reached, arc))
                     more.append(cost)
@@ -63,6 +65,8 @@ class LanguageModels:
         return following[len(following) - length :] if len(following) > length else following, self._difference(self.names[word], context)
 
     def _difference(self, word: str, context: Gram) -> float:
+        if (word,) not in self.new.log10:
+            return 0.0
         return math.log(10) * (self.old.log10_of(word, context) - self.new.log10_of(word, context))
 
 
@@ -78,6 +82,6 @@ def _rebuilt(lattice: WordLattice, origin: np.ndarray, arcs: np.ndarray, more: n
     for state, cost in ends:
         final_graph[number[state]] = lattice.final_graph[origin[state]] + cost
         final_acoustic[number[state]] = lattice.final_acoustic[origin[state]]
-    columns = {"word": lattice.word[old], "graph": lattice.graph[old] + more[sort], "acoustic": lattice.acoustic[old]}
-    finals = {"final_graph": final_graph, "final_acoustic": final_acoustic}
-    return replace(lattice, frame=lattice.frame[origin[order]], source=source, target=target, **columns, **finals)
+    graph, acoustic = lattice.graph[old] + more[sort], lattice.acoustic[old]
+    columns = (source, target, lattice.word[old], graph, acoustic, final_graph, final_acoustic)
+    return WordLattice(lattice.frame[origin[order]], *columns, lattice.n_frames, lattice.beam, lattice.complete)

@@ -13,6 +13,7 @@ import kaldifst
 import numpy as np
 
 from cgs.base.errors import ShapeError
+from cgs.decode.graph_arrays import GraphArrays, graph_arrays
 
 MIN_ACTIVE = 200
 """States kept in every frame, however far behind the best."""
@@ -59,7 +60,7 @@ class GraphSearch:
         self.word_of = {index: word for word, index in words.items()}
         most = max(2, max_active)
         self.options = kaldi_decoder.FasterDecoderOptions(beam=beam, max_active=most, min_active=min(MIN_ACTIVE, most - 1))
-        _check_labels(graph, len(self.pdf), self.word_of)
+        _check_labels(graph_arrays(self.graph), len(self.pdf), self.word_of)
 
     def decode(self, scores: np.ndarray) -> Hypothesis:
         """Find the best path of one utterance.
@@ -69,10 +70,7 @@ class GraphSearch:
         Raises: ShapeError: no frame, fewer pdfs than the graph uses, or a score that is not a number.
         Differs: FasterDecoder keeps one best path and no lattice; it finds the path that LatticeFasterDecoder finds.
         """
-        if scores.ndim != 2 or not len(scores) or scores.shape[1] <= self.pdf.max():
-            raise ShapeError(f"scores {scores.shape} for a graph of {self.pdf.max() + 1} pdfs", "use the network and the graph of one experiment")
-        if not np.isfinite(scores).all():
-            raise ShapeError(f"{np.count_nonzero(~np.isfinite(scores))} scores are not finite", "look for NaN in the features or the network")
+        self.check(scores)
         decodable = kaldi_decoder.DecodableCtc(np.ascontiguousarray(scores[:, self.pdf], dtype=np.float32))
         decoder = kaldi_decoder.FasterDecoder(self.graph, self.options)
         decoder.decode(decodable)
@@ -82,6 +80,13 @@ class GraphSearch:
             return Hypothesis((), (), 0.0, 0.0, False)
         _, transition_ids, word_ids, weight = kaldifst.get_linear_symbol_sequence(path)
         return Hypothesis(tuple(self.word_of[i] for i in word_ids), tuple(transition_ids), weight.value1, weight.value2, complete)
+
+    def check(self, scores: np.ndarray) -> None:
+        """Raise ShapeError where `decode` cannot take these scores."""
+        if scores.ndim != 2 or not len(scores) or scores.shape[1] <= self.pdf.max():
+            raise ShapeError(f"scores {scores.shape} for a graph of {self.pdf.max() + 1} pdfs", "use the network and the graph of one experiment")
+        if not np.isfinite(scores).all():
+            raise ShapeError(f"{np.count_nonzero(~np.isfinite(scores))} scores are not finite", "look for NaN in the features or the network")
 
 
 def with_insertion_penalty(graph: kaldifst.StdVectorFst, words: dict[str, int], penalty: float, free: Collection[str] = ()) -> kaldifst.StdVectorFst:
@@ -103,15 +108,11 @@ def with_insertion_penalty(graph: kaldifst.StdVectorFst, words: dict[str, int], 
     return kaldifst.compose(graph, loop)
 
 
-def _check_labels(graph: kaldifst.StdVectorFst, n_transition_ids: int, word_of: dict[int, str]) -> None:
-    inputs, outputs = set(), set()
-    for state in kaldifst.StateIterator(graph):
-        for arc in kaldifst.ArcIterator(graph, state):
-            inputs.add(arc.ilabel)
-            outputs.add(arc.olabel)
-    strange = outputs - word_of.keys() - {0}
-    if max(inputs, default=0) > n_transition_ids or strange:
+def _check_labels(graph: GraphArrays, n_transition_ids: int, word_of: dict[int, str]) -> None:
+    strange = set(np.unique(graph.olabel).tolist()) - word_of.keys() - {0}
+    highest = int(graph.ilabel.max(initial=0))
+    if highest > n_transition_ids or strange:
         raise ShapeError(
-            f"the graph has transition-id {max(inputs, default=0)} of {n_transition_ids} and {len(strange)} unknown words",
+            f"the graph has transition-id {highest} of {n_transition_ids} and {len(strange)} unknown words",
             "make the graph again with the model's own transition-ids and word list",
         )

@@ -100,6 +100,12 @@ def frame_labels(segments: Sequence[Segment], n_frames: int, rest: int = 0) -> n
     return labels
 
 
-def ctm_lines(utterance: str, segments: Sequence[Segment], names: dict[int, str], frame_shift: float) -> list[str]:
-    """NIST CTM lines "utterance channel start duration label", times in seconds."""
-    return [f"{utterance} 1 {s.start * frame_shift:.3f} {(s.end - s.start) * frame_shift:.3f} {names[s.label]}\n" for s in segments]
+def ctm_lines(
+    utterance: str, segments: Sequence[Segment], names: dict[int, str], frame_shift: float, confidences: Sequence[float] | None = None
+) -> list[str]:
+    """NIST CTM lines "utterance channel start duration label [confidence]", times in seconds."""
+    ends = ["" if confidences is None else f" {confidence:.3f}" for confidence in confidences or [0.0] * len(segments)]
+    return [
+        f"{utterance} 1 {s.start * frame_shift:.3f} {(s.end - s.start) * frame_shift:.3f} {names[s.label]}{end}\n"
+        for s, end in zip(segments, ends, strict=True)
+    ]

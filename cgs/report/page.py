@@ -119,7 +119,7 @@ def _masks(material: Material) -> Section:
 
 
 def _data(material: Material) -> Section:
-    shown = [table for table in tables(material) if table.title in ("Data", "Language model")]
+    shown = [table for table in tables(material) if table.title in ("Data", "Language model", "Decoding graphs")]
     return "data", "Data", "".join(_table(table, title=table.title != "Data") for table in shown)
 
 

@@ -67,6 +67,7 @@ def gather(exp: Experiment) -> Material:
             "unit": options.report.unit,
             "data": {"splits": data["splits"], "dropped": data.get("dropped", {}), "notes": data.get("notes", {})},
             "lang": read_json(lang) if lang.exists() else {},
+            "graphs": _graphs(exp),
             "rows": rows,
             "summary": summarise(rows),
             "comparisons": compare(exp, rows),
@@ -75,6 +76,13 @@ def gather(exp: Experiment) -> Material:
     for system, system_options, seed in exp.systems():
         _add_network(material, exp, system, system_options, seed)
     return material
+
+
+def _graphs(exp: Experiment) -> list[dict[str, Any]]:
+    """graph.json of each vocabulary, where it says what making it took."""
+    paths = (exp.root / "8-decode" / "graph" / vocabulary / "graph.json" for vocabulary in exp.recipe.lang.vocabularies)
+    told = [read_json(path) for path in paths if path.exists()]
+    return [graph for graph in told if "peak_rss_bytes" in graph]
 
 
 def _add_network(material: Material, exp: Experiment, system: str, options: SystemOptions, seed: int) -> None:

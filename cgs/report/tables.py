@@ -16,6 +16,7 @@ from cgs.report.rows import MAIN
 
 DASH = "-"
 KINDS = {"asr": "recognition", "kws": "keyword spotting"}
+PASSES = {"best_path_wer": "best path", "rescored_wer": "rescored", "mbr_wer": "MBR"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def tables(material: Material) -> list[Table]:
     for task in KINDS:
         told += [systems_table(material, task), seeds_table(material, task), comparison_table(material, task)]
         told += [conditions_table(material, task)]
-    told += [keyword_table(material), hardware_table(material), data_table(material), language_table(material)]
+    told += [lattice_table(material), keyword_table(material), hardware_table(material), data_table(material), language_table(material), graph_table(material)]
     return [table for table in told if table.rows]
 
 
@@ -202,6 +203,31 @@ def conditions_table(material: Material, task: str) -> Table:
     """The other test conditions."""
     rows = [[row["condition"], name_of(row), *_scores(material, row, task)] for row in material.rows(task, main=False)]
     return Table(f"Other conditions: {KINDS[task]}", ["condition", "system", *_score_header(material, task)], sorted(rows, key=lambda r: r[0]))
+
+
+def lattice_table(material: Material) -> Table:
+    """What lattices hold, and the error rate of each pass over them."""
+    found = [row for main in (True, False) for row in material.rows("asr", main) if row.get("lattice")]
+    passes = {key: name for key, name in PASSES.items() if any(key in row["lattice"] for row in found)}
+    rows = []
+    for row in found:
+        lattice = row["lattice"]
+        rates = [percent(lattice.get(key)) for key in passes]
+        rows.append([row["condition"], name_of(row), *rates, percent(lattice["oracle_wer"]), number(lattice["density"], 1), f"{lattice['beam']:g}"])
+    rate = material.measure_name("wer")
+    header = ["condition", "system", *(f"{name}, {rate} %" for name in [*passes.values(), "oracle"]), "density", "beam"]
+    caption = "The last pass gives the error rates above. Oracle: the nearest word sequence of each lattice. Density: words over a frame, on average."
+    return Table("In the lattice: recognition", header, rows, caption)
+
+
+def graph_table(material: Material) -> Table:
+    """Size of each decoding graph, and what making it took."""
+    rows = []
+    for graph in material.results["graphs"]:
+        spent = [file_size(graph["n_bytes"]), file_size(graph["peak_rss_bytes"]), duration(graph["seconds"])]
+        rows.append([graph["vocabulary"], str(graph["n_states"]), str(graph["n_arcs"]), *spent])
+    caption = "Memory and processor time of the job that made it, at most and in all."
+    return Table("Decoding graphs", ["vocabulary", "states", "arcs", "file", "memory", "time"], rows if material.rows("asr") else [], caption)
 
 
 def keyword_table(material: Material) -> Table:

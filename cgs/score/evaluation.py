@@ -6,10 +6,10 @@ utterances), network and search; reading files is left out."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,10 +29,11 @@ from cgs.feats.load import Normaliser
 from cgs.nn.labels import FIRST_KEYWORD_CLASS, OTHER_CLASS, SILENCE_CLASS
 from cgs.score.detection import Detected
 from cgs.score.recognition import Recognised
-from cgs.score.wer import count_errors, spoken, total
+from cgs.score.wer import ErrorCounts, count_errors, spoken, total
 
 Adapt = Callable[[str, np.ndarray], np.ndarray]
 """(utterance id, normalised features (T, C)) to what the model sees (T, D)."""
+Weights = TypeVar("Weights")
 SAMPLE_UTTERANCES = 20
 """Utterances on which the time of feature extraction is measured."""
 
@@ -125,10 +126,35 @@ def error_rates(split: Split, scores: Scores, recogniser: Recogniser, scales: Se
         for scale in scales:
             found = recogniser.decode(likelihoods * np.float32(scale))
             counts[scale].append(count_errors(spoken(utterance.words), spoken(found.words)))
-    rates = {scale: total(errors).wer for scale, errors in counts.items()}
+    return rates_of(split, counts)
+
+
+def search_error_rates(
+    split: Split, scores: Scores, recogniser: Callable[[float], Recogniser]
+) -> Callable[[Sequence[float], Sequence[float]], dict[tuple[float, float], float]]:
+    """A function that tells error rates at any weights, by a search for each.
+
+    Args:
+        split, scores: as for `recognise`.
+        recogniser: insertion penalty -> a recogniser.
+    Returns: (scales, penalties) -> {(scale, penalty): word error rate} for every pair.
+    """
+
+    def rates(scales: Sequence[float], penalties: Sequence[float]) -> dict[tuple[float, float], float]:
+        found: dict[tuple[float, float], float] = {}
+        for penalty in penalties:
+            found |= {(scale, penalty): rate for scale, rate in error_rates(split, scores, recogniser(penalty), scales).items()}
+        return found
+
+    return rates
+
+
+def rates_of(split: Split, counts: Mapping[Weights, Sequence[ErrorCounts]]) -> dict[Weights, float]:
+    """{weights: word error rate} of {weights: errors of each utterance}. Raises: DataError: no word in the split."""
+    rates = {weights: total(errors).wer for weights, errors in counts.items()}
     if None in rates.values():
         raise DataError(f"{split.name}: no word to choose decoding weights by", "give the split transcripts, or one acoustic scale")
-    return {scale: rate for scale, rate in rates.items() if rate is not None}
+    return {weights: rate for weights, rate in rates.items() if rate is not None}
 
 
 def detect(

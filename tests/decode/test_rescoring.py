@@ -12,7 +12,8 @@ from cgs.base.errors import DataError
 from cgs.decode.determinise import word_lattice
 from cgs.decode.raw_lattice import RawLattice
 from cgs.decode.rescoring import LanguageModels
-from cgs.lang.ngram import Ngram, train_ngram
+from cgs.lang.kneser_ney import train_ngram
+from cgs.lang.ngram import Ngram
 from tests.decode.lattices import raw_lattice, raw_lattices
 
 NAMES = {1: "go", 2: "up", 3: "<sil>"}
@@ -50,7 +51,11 @@ def test_a_planted_model_turns_the_words() -> None:
     assert LanguageModels(plain, planted, NAMES).rescored(lattice).best().words == (2,)
 
 
-def test_a_word_that_a_model_lacks_is_named() -> None:
-    lattice = word_lattice(raw_lattice(2, [(0, 1, 1, 1.0, 2.0)], {1: 0.0}), 10.0)
+def test_a_word_that_the_new_model_lacks_keeps_its_cost() -> None:
+    lattice = word_lattice(raw_lattice(2, [(0, 1, 1, 1.0, 2.0), (0, 1, 2, 1.0, 2.5)], {1: 0.0}), 10.0)
+    narrow = train_ngram([("up",)], ["up"], 1)
+    found = {path.words: path.graph for path in LanguageModels(BIGRAM, narrow, NAMES).rescored(lattice).paths()}
+    end = math.log(10) * (BIGRAM.log10_of("</s>", ("<s>", "go")) - narrow.log10_of("</s>", ()))
+    assert found[(1,)] == pytest.approx(1.0 + end)
     with pytest.raises(DataError, match="'go' is not in the language model's vocabulary"):
-        LanguageModels(BIGRAM, train_ngram([("up",)], ["up"], 1), NAMES).rescored(lattice)
+        LanguageModels(narrow, BIGRAM, NAMES).rescored(lattice)

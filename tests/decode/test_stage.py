@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from cgs.gmm.model import AcousticGmm
 from cgs.gmm.train import lang_topology, roots
 from cgs.gmm.tree import monophone_tree
 from cgs.gmm.tree_format import tree_bytes
+from cgs.lang.arpa import write_arpa
+from cgs.lang.kneser_ney import train_ngram
 from cgs.lang.lang import Lang, load_lang
 from cgs.nn.network import NetworkSpec, build_network, save_network
 from cgs.quant.build import choose_formats, quantise, sample_activations
@@ -254,6 +257,75 @@ def test_summary_tells_rates_and_the_edge() -> None:
     line = decode._summary({"engines": entries, "tuned": {"at_edge": True, "acoustic_scale": 0.2}})
     assert line == "float test WER 12.50 %; packed test WER - %; the best acoustic scale, 0.2, is at the edge of those tried: widen decode.acoustic_scales"
     assert decode._summary({"engines": {"float": {"test": {"auc": 0.9}}}, "tuned": None}) == "float test AUC 90.00 %"
+
+
+@pytest.fixture(scope="module")
+def in_lattices(planted: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    """The same experiment with lattices and minimum Bayes risk, and a larger model that has heard "yes yes" only."""
+    root = tmp_path_factory.mktemp("lattices") / "exp"
+    shutil.copytree(planted.root, root)
+    tables = recipe().decode.model_dump() | {"lattice_beam": 8.0, "mbr": True, "gmm": False}
+    exp = Experiment(root, recipe(decode=tables))
+    write_arpa(root / "2-lang" / "G.lexicon.large.arpa", train_ngram([("yes", "yes")] * 50, ["yes", "no", "maybe"], 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode, "run_jobs", in_process)
+        decode.run(exp)
+    return exp
+
+
+def test_lattices_find_the_planted_words_too(planted: Experiment, in_lattices: Experiment) -> None:
+    told, plain = result(in_lattices, "full/seed1"), result(planted, "full/seed1")
+    for engine in ("float", "packed"):
+        entry = told["engines"][engine]["test"]
+        assert (entry["wer"], entry["ser"], entry["n_partial"]) == (1 / 8, 1 / 4, 0)
+        assert entry["lattice"]["best_path_wer"] == entry["lattice"]["mbr_wer"] == 1 / 8 and "rescored_wer" not in entry["lattice"]
+        assert entry["lattice"]["oracle_wer"] <= 1 / 8 and entry["lattice"]["density"] >= 1
+        assert (entry["lattice"]["beam"], entry["lattice"]["search_scale"], entry["lattice"]["n_narrowed"]) == (8.0, 1.0, 0)
+        assert "lattice" not in plain["engines"][engine]["test"]
+    assert told["tuned"] == plain["tuned"]
+    rescored = told["engines"]["float"]["test/lexicon"]
+    assert rescored["lattice"]["mbr_wer"] == rescored["wer"] and "rescored_wer" in rescored["lattice"]
+
+
+def test_lattices_give_the_same_times_with_confidences(planted: Experiment, in_lattices: Experiment) -> None:
+    name = "8-decode/full/seed1/float.test.ctm"
+    plain = [line.split() for line in (planted.root / name).read_text().splitlines()]
+    found = [line.split() for line in (in_lattices.root / name).read_text().splitlines()]
+    assert [fields[:5] for fields in found] == plain
+    assert all(len(fields) == 6 and 0.9 < float(fields[5]) <= 1 for fields in found)
+
+
+def test_a_killed_run_in_lattices_goes_on_and_ends_alike(in_lattices: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cgs.score import lattices
+
+    unbroken = without_times(result(in_lattices, "full/seed1"))
+    unit_ = next(u for u in decode.units(in_lattices) if u.name == "8-decode/full/seed1")
+    (unit_.path / "stamp.json").unlink()
+    plain, calls = lattices.recognise_lattices, []
+
+    def killed(*arguments):
+        calls.append(arguments[0].name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(decode, "run_jobs", in_process)
+    monkeypatch.setattr(lattices, "recognise_lattices", killed)
+    with pytest.raises(KeyboardInterrupt):
+        decode.run(in_lattices)
+    decode.run(in_lattices)
+    assert without_times(result(in_lattices, "full/seed1")) == unbroken
+
+
+def test_graphs_say_what_they_took(planted: Experiment) -> None:
+    told = read_json(planted.root / "8-decode" / "graph" / "train" / "graph.json")
+    assert told["n_bytes"] == (planted.root / "8-decode" / "graph" / "train" / "HCLG.fst").stat().st_size
+    assert told["seconds"] > 0 and told["peak_rss_bytes"] > 10_000_000
+
+
+def test_mbr_without_lattices_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"decode.mbr needs lattices; set decode.lattice_beam"):
+        recipe(decode={"mbr": True})
 
 
 def test_missing_features_name_the_utterance(planted: Experiment) -> None:

@@ -61,6 +61,10 @@ def packed_model(exp: Experiment, system: str, seed: int) -> PackedModel:
     return PackedModel(tuple(made), {"system": system, "features": {"kind": "fbank", "left": 0, "right": 0}})
 
 
+LATTICE = {"beam": 6.0, "search_scale": 0.1, "n_narrowed": 0, "density": 12.34, "oracle_wer": 0.0123, "best_path_wer": 0.4321}
+GRAPH = {"vocabulary": "train", "n_states": 12345, "n_arcs": 23456, "n_bytes": 7_500_000, "seconds": 65.0, "peak_rss_bytes": 321_000_000}
+
+
 def recognised(error_rate: float, error_seed: int) -> list[Recognised]:
     generator, errors, made = np.random.default_rng(0), np.random.default_rng(error_seed), []
     for index in range(120):
@@ -90,6 +94,8 @@ def decode(out: Path, task: str, error: float, seed: int, engines: tuple[str, ..
                 utterances = recognised(error, 100 * seed + 10 * (engine == "packed"))
                 write_recognition(out, stem, utterances)
                 entry = score_recognition(utterances, INTERVALS)
+                if condition == "test" and engine != "gmm":
+                    entry["lattice"] = LATTICE | {"mbr_wer": entry["wer"]}
             else:
                 detections = detected(error, seed + shift)
                 write_detection(out, stem, detections, KEYWORDS)
@@ -125,6 +131,8 @@ def make_experiment(root: Path, systems: tuple[str, ...] = tuple(RECIPE["systems
         prediction = {"test": {"perplexity": 12.34, "oov_rate": 0.015}}
         write_json(out / "lang.json", {"vocabularies": {"train": {"order": 3, "prediction": prediction}}})
     if recipe.has_task("asr"):
+        with exp.unit("8-decode/graph/train", {}, [], []).writing() as out:
+            write_json(out / "graph.json", GRAPH)
         with exp.unit("8-decode/gmm", {}, [], []).writing() as out:
             write_json(out / "result.json", {"task": "asr", "engines": decode(out, "asr", 0.12, 3, ("gmm",))})
     for system, _, seed in exp.systems():

@@ -20,7 +20,7 @@ from cgs.report.markdown import markdown
 from cgs.report.page import page
 from cgs.report.results import gather
 from cgs.report.rows import ROW_KEYS
-from cgs.report.tables import headlines, number, systems_table
+from cgs.report.tables import headlines, number, systems_table, tables
 from cgs.stages import report
 
 
@@ -134,6 +134,16 @@ def test_page_tells_the_most_frequent_errors(made, written):
     found = json.loads((made.root / "8-decode/cgs/seed1/result.json").read_text())["engines"]["packed"]["test"]["confusions"]
     ref, hyp, n = found[0]
     assert hyp == "wrong" and n >= found[1][2] and f"<td>{ref} &gt; wrong: {n}</td>" in (written / "index.html").read_text(encoding="utf-8")
+
+
+def test_lattices_and_graphs_have_tables(made, written):
+    found = {table.title: table for table in tables(gather(made))}
+    lattice, graph = found["In the lattice: recognition"], found["Decoding graphs"]
+    assert lattice.header == ["condition", "system", "best path, WER %", "MBR, WER %", "oracle, WER %", "density", "beam"]
+    assert len(lattice.rows) == 2 * 2 * 2 and all(row[2] == "43.21" and row[4:] == ["1.23", "12.3", "6"] for row in lattice.rows)
+    assert graph.rows == [["train", "12345", "23456", "7.5 MB", "321 MB", "1m05s"]]
+    page_text, text = (written / "index.html").read_text(encoding="utf-8"), (written / "RESULTS.md").read_text(encoding="utf-8")
+    assert all("12.3" in told and "321 MB" in told for told in (page_text, text))
 
 
 def test_headlines_say_size_accuracy_and_power(made):

@@ -1,0 +1,58 @@
+"""Stage 8's adaptation: the transforms of every speaker of dev and the test splits, several groups of speakers at a time."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cgs.base.experiment import Experiment
+from cgs.base.files import write_json
+from cgs.base.jobs import run_jobs
+from cgs.stages.decode_material import PARTS, recogniser_of, test_splits
+from cgs.stages.decode_units import ADAPT_UNIT, adapt_unit
+
+if TYPE_CHECKING:
+    from cgs.decode.adaptation import Adapted
+
+ADAPT_PARTS = 8
+"""Groups of speakers that a split is adapted to in."""
+
+
+def make_adaptation(exp: Experiment) -> None:
+    """The transforms of every speaker of dev and the test splits, several groups of speakers at a time."""
+    from cgs.gmm.adapted import write_fmllr
+
+    with adapt_unit(exp).writing() as out:
+        splits = ["dev", *test_splits(exp)]
+        items = [(exp, out / PARTS, split, part) for split in splits for part in range(ADAPT_PARTS)]
+        told = run_jobs(_adapt_part, items, [f"adapt-{split}.{part}" for _, _, split, part in items], exp.n_jobs, exp.log_dir(8))
+        for index, split in enumerate(splits):
+            mine = told[index * ADAPT_PARTS : (index + 1) * ADAPT_PARTS]
+            write_fmllr(out, split, {speaker: matrix for part in mine for speaker, matrix in part.fmllr.items()}, exp.root / ADAPT_UNIT)
+        spent = {split: sum(part.seconds for part in told[i * ADAPT_PARTS : (i + 1) * ADAPT_PARTS]) for i, split in enumerate(splits)}
+        write_json(out / "adapt.json", {"processor_seconds": spent})
+        shutil.rmtree(out / PARTS)
+
+
+def _adapt_part(item: tuple[Experiment, Path, str, int]) -> Adapted:
+    """Adapt to some of a split's speakers, or read what a killed run had finished."""
+    from cgs.decode.adaptation import Adapted, estimate_fmllr
+    from cgs.gmm.adapted import UNADAPTED_DIR, AdaptedFeatures
+    from cgs.gmm.model import AcousticGmm
+    from cgs.lang.lang import load_lang
+    from cgs.score.evaluation import read_split
+
+    exp, parts, name, part = item
+    kept = parts / f"{name}.{part}.safetensors"
+    if kept.exists():
+        return Adapted.read(kept)
+    align = exp.root / "4-align"
+    model, unadapted = AcousticGmm.load(align), AcousticGmm.load(align / UNADAPTED_DIR)
+    split = read_split(exp.root / "1-data", exp.root / "3-feats", name, "mfcc", "speaker", AdaptedFeatures(model, None, {}))
+    speakers = sorted({utterance.speaker for utterance in split.utterances.values()})[part::ADAPT_PARTS]
+    recogniser = recogniser_of(exp, exp.recipe.lang.vocabularies[0], 0.0)
+    silent = model.pdfs_of(load_lang(exp.root / "2-lang").silence_phones)
+    found = estimate_fmllr(split.of_speakers(speakers).items, model, unadapted, silent, recogniser, exp.recipe.decode.adaptation_scale)
+    found.write(kept)
+    return found
