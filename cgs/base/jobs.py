@@ -112,7 +112,7 @@ def answers(function: Callable[[Item], Result], items: Sequence[Item], n_jobs: i
         yield from map(function, items)
         return
     os.environ.update(ONE_THREAD)
-    with ProcessPoolExecutor(max_workers=min(n_jobs, len(items)), mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent) as pool:
+    with ProcessPoolExecutor(max_workers=min(n_jobs, len(items)), mp_context=multiprocessing.get_context("spawn"), initializer=die_with_parent) as pool:
         with _without_interrupts():
             futures = [pool.submit(function, item) for item in items]
         try:
