@@ -24,6 +24,8 @@ from cgs.nn.network import WEIGHTS_FILE
 
 LANG_FILES = ("words.txt", "phones.txt", "sets.txt", "lexicon.txt")
 REPORT = "10-report"
+COPIES = ("speeds", "noise")
+"""Options of features that only copies of the training split have."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ def _options(root: Path, unit: str) -> dict[str, Any]:
 
 
 def _group(options: Mapping[str, Any], group: str) -> dict[str, Any]:
-    return {key.removeprefix(f"{group}."): value for key, value in options.items() if key.startswith(f"{group}.") and key != "feats.speeds"}
+    mine = {key.removeprefix(f"{group}."): value for key, value in options.items() if key.startswith(f"{group}.")}
+    return {key: value for key, value in mine.items() if key.partition(".")[0] not in COPIES}
 
 
 def _copy(root: Path, unit: str, name: str, folder: Path) -> None:
