@@ -263,6 +263,13 @@ class DecodeOptions(Options):
     insertion_penalties: list[float] = Field([0.0], min_length=1, description="costs a word tried on dev")
     max_dev_utterances: int = Field(0, ge=0, description="dev utterances used for that choice; 0 means all")
     adaptation_scale: Scale = Field(0.07, description="likelihood weight in the decodings that fMLLR is estimated from (align.model = sat)")
+    rate_exponent: float = Field(
+        0.0,
+        ge=0,
+        le=4,
+        description="likelihoods of a speaker weigh (usual phone length / the speaker's) to this power more, against words inserted in slow and "
+        "lost in fast speech; 1 makes every phone the same evidence (align.model = sat)",
+    )
     lattice_beam: float = Field(
         0.0, ge=0, description="0: the best path only; above 0: lattices of the word sequences up to this much worse, to choose weights in and for confidences"
     )
@@ -316,6 +323,8 @@ class Recipe(Options):
             raise ValueError(f'nn.features is fmllr but align.model is {self.align.model}; set align.model = "sat" or nn.features = "fbank"')
         if self.nn.features != "fbank" and (self.nn.mel_warp or self.nn.frequency_masks):
             raise ValueError(f"nn.features is {self.nn.features}, which has no mel axis; set nn.mel_warp and nn.frequency_masks to 0")
+        if self.decode.rate_exponent and self.align.model != "sat":
+            raise ValueError(f"decode.rate_exponent needs the speakers' rates, which only align.model = \"sat\" finds, not {self.align.model}")
         if self.nn.features == "fmllr" and self.nn.cmvn != "speaker":
             raise ValueError(f"nn.features is fmllr, which rests on each speaker's mean and variance, but nn.cmvn is {self.nn.cmvn}; leave nn.cmvn out")
         return self

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +49,7 @@ class Split:
         feats_dir: what stage 3 made.
         kind, cmvn: of the features.
         adapt: what else an utterance's features go through, after normalisation.
+        weights: {speaker: factor of the log-likelihoods}, 1 where a speaker is absent; see `cgs.decode.rate`.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Split:
     kind: Any
     cmvn: Any
     adapt: Adapt | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def items(self) -> Iterator[tuple[Utterance, np.ndarray]]:
         """Yield (utterance, (T, D) float32 features), read one at a time. Raises: DataError: an utterance without features."""
@@ -70,6 +72,11 @@ class Split:
                 yield self.utterances[name], self.adapt(name, normal) if self.adapt else normal
         if waiting:
             raise DataError(f"{self.name}: {len(waiting)} utterances without features, e.g. {min(waiting)}", "run stage 3 again")
+
+    def likelihoods(self, scores: Scores, utterance: Utterance, features: np.ndarray) -> np.ndarray:
+        """(T, P) log-likelihoods of (T, D) features, weighted as the speaker's are."""
+        weight = self.weights.get(utterance.speaker, 1.0)
+        return scores(features) if weight == 1 else scores(features) * np.float32(weight)
 
     @property
     def total_seconds(self) -> float:
@@ -108,7 +115,7 @@ def recognise(split: Split, scores: Scores, recogniser: Recogniser, scale: float
     spent = {"network": 0.0, "search": 0.0}
     for utterance, features in progress(split.items(), f"decoding {split.name}", total=len(split.utterances)):
         start = time.process_time()
-        likelihoods = scores(features)
+        likelihoods = split.likelihoods(scores, utterance, features)
         middle = time.process_time()
         found = recogniser.decode(likelihoods * np.float32(scale))
         spent["network"] += middle - start
@@ -122,7 +129,7 @@ def error_rates(split: Split, scores: Scores, recogniser: Recogniser, scales: Se
     """Word error rate at each acoustic scale, every utterance's scores computed once. Raises: DataError: no word in the split."""
     counts: dict[float, list] = {scale: [] for scale in scales}
     for utterance, features in progress(split.items(), f"tuning on {split.name}", total=len(split.utterances)):
-        likelihoods = scores(features)
+        likelihoods = split.likelihoods(scores, utterance, features)
         for scale in scales:
             found = recogniser.decode(likelihoods * np.float32(scale))
             counts[scale].append(count_errors(spoken(utterance.words), spoken(found.words)))

@@ -70,7 +70,7 @@ def recognise_lattices(split: Split, scores: Scores, recogniser: LatticeRecognis
     results = LatticeResults(passes={name: [] for name in recogniser.pass_names})
     for utterance, features in progress(split.items(), f"decoding {split.name}", total=len(split.utterances)):
         start = time.process_time()
-        likelihoods = scores(features)
+        likelihoods = split.likelihoods(scores, utterance, features)
         middle = time.process_time()
         found = recogniser.decode(likelihoods, scale, penalty)
         results.spent["network"] += middle - start
@@ -107,7 +107,7 @@ def lattice_error_rates(
     def made() -> list[tuple[tuple[str, ...], WordLattice | None]]:
         pairs: list[tuple[tuple[str, ...], WordLattice | None]] = []
         for utterance, features in progress(split.items(), f"lattices of {split.name}", total=len(split.utterances)):
-            found = recogniser.lattices(scores(features))
+            found = recogniser.lattices(split.likelihoods(scores, utterance, features))
             pairs.append((spoken(utterance.words), recogniser.rescored(found[1]) if found else None))
         return pairs
 

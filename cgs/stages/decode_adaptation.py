@@ -31,7 +31,10 @@ def make_adaptation(exp: Experiment) -> None:
             mine = told[index * ADAPT_PARTS : (index + 1) * ADAPT_PARTS]
             write_fmllr(out, split, {speaker: matrix for part in mine for speaker, matrix in part.fmllr.items()}, exp.root / ADAPT_UNIT)
         spent = {split: sum(part.seconds for part in told[i * ADAPT_PARTS : (i + 1) * ADAPT_PARTS]) for i, split in enumerate(splits)}
-        write_json(out / "adapt.json", {"processor_seconds": spent})
+        lengths: dict[str, dict[str, float]] = {split: {} for split in splits}
+        for (_, _, split, _), part in zip(items, told, strict=True):
+            lengths[split] |= part.phone_length
+        write_json(out / "adapt.json", {"processor_seconds": spent, "usual_phone_length": _usual_phone(exp), "phone_length": lengths})
         shutil.rmtree(out / PARTS)
 
 
@@ -52,7 +55,16 @@ def _adapt_part(item: tuple[Experiment, Path, str, int]) -> Adapted:
     split = read_split(exp.root / "1-data", exp.root / "3-feats", name, "mfcc", "speaker", AdaptedFeatures(model, None, {}))
     speakers = sorted({utterance.speaker for utterance in split.utterances.values()})[part::ADAPT_PARTS]
     recogniser = recogniser_of(exp, exp.recipe.lang.vocabularies[0], 0.0)
-    silent = model.pdfs_of(load_lang(exp.root / "2-lang").silence_phones)
-    found = estimate_fmllr(split.of_speakers(speakers).items, model, unadapted, silent, recogniser, exp.recipe.decode.adaptation_scale)
+    silence, options = load_lang(exp.root / "2-lang").silence_phones, exp.recipe.decode
+    voices = split.of_speakers(speakers).items
+    found = estimate_fmllr(voices, model, unadapted, silence, recogniser, options.adaptation_scale, _usual_phone(exp), options.rate_exponent)
     found.write(kept)
     return found
+
+
+def _usual_phone(exp: Experiment) -> float:
+    """Frames a phone of a typical training speaker."""
+    from cgs.decode.rate import usual_phone_length
+    from cgs.feats.load import read_utt2spk
+
+    return usual_phone_length(exp.root / "4-align" / "train.phones.ctm", read_utt2spk(exp.root / "3-feats" / "utt2spk_train"), exp.recipe.feats.frame_shift)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def lattice_recogniser_of(exp: Experiment, network: bool, vocabulary: str) -> La
 
 def split_of(exp: Experiment, name: str, kind: str, cmvn: str) -> Split:
     """A split with the features of a kind: what stage 3 made, "fmllr" for a network, or "gmm" for the GMM."""
+    from cgs.decode.rate import rate_weights
     from cgs.gmm.adapted import AdaptedFeatures, read_adapted
     from cgs.gmm.model import AcousticGmm
     from cgs.score.evaluation import read_split
@@ -80,11 +82,12 @@ def split_of(exp: Experiment, name: str, kind: str, cmvn: str) -> Split:
     data, feats, align = (exp.root / stage for stage in ("1-data", "3-feats", "4-align"))
     if kind not in ("fmllr", "gmm"):
         return read_split(data, feats, name, kind, cmvn)
-    if exp.recipe.align.model == "sat":
-        adapt = read_adapted(align, feats, exp.root / ADAPT_UNIT, name, kind == "fmllr")
-    else:
-        adapt = AdaptedFeatures(AcousticGmm.load(align), None, {})
-    return read_split(data, feats, name, "mfcc", "speaker", adapt)
+    if exp.recipe.align.model != "sat":
+        return read_split(data, feats, name, "mfcc", "speaker", AdaptedFeatures(AcousticGmm.load(align), None, {}))
+    adapt = read_adapted(align, feats, exp.root / ADAPT_UNIT, name, kind == "fmllr")
+    told = read_json(exp.root / ADAPT_UNIT / "adapt.json")
+    weights = rate_weights(told["phone_length"][name], told["usual_phone_length"], exp.recipe.decode.rate_exponent)
+    return replace(read_split(data, feats, name, "mfcc", "speaker", adapt), weights=weights)
 
 
 def test_splits(exp: Experiment) -> list[str]:

@@ -43,7 +43,7 @@ def _intervals(exp: Experiment) -> dict[str, Any]:
 
 
 def adapt_unit(exp: Experiment) -> Unit:
-    options = exp.recipe.decode.model_dump(include={"beam", "max_active", "adaptation_scale"}) | {"frame_shift": exp.recipe.feats.frame_shift}
+    options = exp.recipe.decode.model_dump(include={"beam", "max_active", "adaptation_scale", "rate_exponent"}) | {"frame_shift": exp.recipe.feats.frame_shift}
     inputs = ["1-data", "2-lang", "3-feats", "4-align", f"8-decode/graph/{exp.recipe.lang.vocabularies[0]}"]
     return exp.unit(ADAPT_UNIT, options, inputs, CODE)
 

@@ -30,7 +30,7 @@ TINY = {
     "align.max_failed_fraction": 0.3, "align.model": "sat", "nn.features": "fmllr", "feats.speeds": [0.9],
     "nn.mel_warp": 0.0, "nn.frequency_masks": 0,
     "nn.epochs": 12, "nn.minibatch": 128, "nn.learning_rate": 2e-3, "nn.dropout": 0.0, "kws.epochs": 5, "kws.minibatch": 128, "kws.dropout": 0.0,
-    "pack.epochs": 1, "decode.beam": 9.0, "decode.acoustic_scales": [0.1, 0.2], "decode.insertion_penalties": [0.0],
+    "pack.epochs": 1, "decode.beam": 9.0, "decode.acoustic_scales": [0.1, 0.2], "decode.insertion_penalties": [0.0], "decode.rate_exponent": 1.0,
     "report.bootstrap": 100, "hardware.supply_v": [0.6, 0.9],
     "systems.dense.hidden": [128, 128], "systems.cgs.hidden": [128, 128], "systems.cgs.block": 16,
     "systems.kws_dense.hidden": [96], "systems.kws_cgs.hidden": [96], "systems.kws_cgs.block": 16,
