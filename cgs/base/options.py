@@ -13,6 +13,7 @@ Volts = Annotated[float, Field(ge=0.3, le=1.5)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 UNSTAMPED = {"processes", "tensorboard"}
 """Training options that say how, not what: changing them makes nothing out of date."""
+Offset = Annotated[int, Field(ge=-127, le=127)]
 
 
 class Options(BaseModel):
@@ -205,7 +206,7 @@ class SystemOptions(Options):
     model: Literal["feedforward", "tdnn", "lstm"] = Field("feedforward", description="kind of network; docs/acoustic-models.md says how they differ")
     method: Literal["dense", "cgs"] = Field(description="fully connected, or coarse-grain sparse")
     hidden: list[Positive] = Field(min_length=1, description="widths of the hidden layers; cells of each layer of an LSTM")
-    offsets: list[list[int]] = Field(
+    offsets: list[list[Offset]] = Field(
         [], description="tdnn: frames that each hidden layer sees of the one below, e.g. [[-2, -1, 0, 1, 2], [-1, 0, 1], [-3, 0, 3]]; lstm: those of the input"
     )
     label_delay: int = Field(5, ge=0, description="lstm: frames that are heard before a frame is named")
@@ -239,6 +240,17 @@ class SystemOptions(Options):
         if "label_delay" in self.model_fields_set and self.model != "lstm":
             raise ValueError(f'label_delay belongs to an LSTM, not to a {self.model} network; remove it or set model = "lstm"')
         return self
+
+    def of_network(self) -> dict[str, Any]:
+        """What a trained network of this system follows from: neither its packing nor what other kinds of networks have."""
+        others = {"feedforward": {"model", "offsets", "label_delay"}, "tdnn": {"label_delay"}, "lstm": set()}[self.model]
+        return self.model_dump(exclude={"seeds", "bits"} | others)
+
+    @property
+    def unread(self) -> set[str]:
+        """Training options that this kind of network does not read."""
+        frames, chunks = {"minibatch", "left_context", "right_context"}, {"chunk_frames", "minibatch_chunks", "warmup_frames"}
+        return {"feedforward": chunks, "tdnn": frames | {"warmup_frames"}, "lstm": frames}[self.model]
 
     @property
     def can_be_packed(self) -> bool:

@@ -35,7 +35,7 @@ def writing(exp: Experiment, name: str, seed: int) -> AbstractContextManager[Pat
 
 
 def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
-    options = {"nn": exp.recipe.nn.model_dump(exclude=UNSTAMPED), "system": system.model_dump(exclude={"seeds", "bits"}), "seed": seed, "device": exp.device}
+    options = {"nn": exp.recipe.nn.model_dump(exclude=UNSTAMPED | system.unread), "system": system.of_network(), "seed": seed, "device": exp.device}
     return exp.unit(network_unit("asr", name, seed), options, ["3-feats", "4-align"], ["cgs.stages.acoustic"])
 
 

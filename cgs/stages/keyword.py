@@ -38,7 +38,8 @@ def writing(exp: Experiment, name: str, seed: int) -> AbstractContextManager[Pat
 
 
 def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
-    options: dict[str, Any] = {"kws": exp.recipe.kws.model_dump(exclude=DETECTION_OPTIONS | UNSTAMPED), "system": system.model_dump(exclude={"seeds", "bits"})}
+    kws = exp.recipe.kws.model_dump(exclude=DETECTION_OPTIONS | UNSTAMPED | system.unread)
+    options: dict[str, Any] = {"kws": kws, "system": system.of_network()}
     options |= {"seed": seed, "device": exp.device}
     return exp.unit(network_unit("kws", name, seed), options, ["1-data", "2-lang", "3-feats", "4-align"], ["cgs.stages.keyword"])
 

@@ -36,7 +36,7 @@ def run(exp: Experiment) -> None:
 
 
 def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
-    training = _training(exp, system).model_dump(exclude=UNUSED | UNSTAMPED)
+    training = _training(exp, system).model_dump(exclude=UNUSED | UNSTAMPED | system.unread)
     options: dict[str, Any] = {"pack": exp.recipe.pack.model_dump(), "bits": system.bits, "training": training, "device": exp.device}
     labels = ["3-feats", "4-align"] if system.task == "asr" else ["1-data", "2-lang", "3-feats", "4-align"]
     return exp.unit(system_unit("7-pack", name, seed), options, [network_unit(system.task, name, seed), *labels], ["cgs.stages.pack"])

@@ -20,7 +20,8 @@ def units(exp: Experiment) -> list[Unit]:
     if exp.recipe.has_task("asr"):
         inputs += ["2-lang"] + (["8-decode/gmm"] if exp.recipe.decode.gmm else [])
     for system, system_options, seed in exp.systems():
-        inputs += [network_unit(system_options.task, system, seed), *(system_unit(stage, system, seed) for stage in ("7-pack", "8-decode", "9-hardware"))]
+        stages = ("7-pack", "8-decode", "9-hardware") if system_options.can_be_packed else ("7-pack", "8-decode")
+        inputs += [network_unit(system_options.task, system, seed), *(system_unit(stage, system, seed) for stage in stages)]
     return [exp.unit(NAME, options, inputs, ["cgs.stages.report"])]
 
 
