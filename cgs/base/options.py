@@ -11,9 +11,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(gt=0)]
 Volts = Annotated[float, Field(ge=0.3, le=1.5)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Offset = Annotated[int, Field(ge=-127, le=127)]
 UNSTAMPED = {"processes", "tensorboard"}
 """Training options that say how, not what: changing them makes nothing out of date."""
-Offset = Annotated[int, Field(ge=-127, le=127)]
 
 
 class Options(BaseModel):

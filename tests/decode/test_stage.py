@@ -20,13 +20,17 @@ from cgs.base.unit import Unit
 from cgs.data.audio import write_wav
 from cgs.data.corpus import Utterance
 from cgs.data.datadir import write_data_dir
+from cgs.decode.graph import make_graph
+from cgs.decode.lattice_recogniser import LatticeRecogniser
+from cgs.decode.recogniser import Recogniser
 from cgs.feats.archive import write_archive
 from cgs.gmm.gaussians import from_moments
 from cgs.gmm.model import AcousticGmm
 from cgs.gmm.train import lang_topology, roots
 from cgs.gmm.tree import monophone_tree
 from cgs.gmm.tree_format import tree_bytes
-from cgs.lang.arpa import write_arpa
+from cgs.lang.arpa import read_arpa, write_arpa
+from cgs.lang.grammar import write_grammar
 from cgs.lang.kneser_ney import train_ngram
 from cgs.lang.lang import Lang, load_lang
 from cgs.nn.network import NetworkSpec, build_network, save_network
@@ -285,6 +289,29 @@ def test_lattices_find_the_planted_words_too(planted: Experiment, in_lattices: E
     assert told["tuned"] == plain["tuned"]
     rescored = told["engines"]["float"]["test/lexicon"]
     assert rescored["lattice"]["mbr_wer"] == rescored["wer"] and "rescored_wer" in rescored["lattice"]
+
+
+def test_a_wide_lattice_rescored_is_the_graph_of_the_other_model(planted: Experiment, tmp_path: Path) -> None:
+    """Noise, so that the models decide: words and costs are those of a search with the other model in the graph."""
+    model = train_ngram([("no", "no", "no"), ("yes", "no"), ("maybe",)] * 5, ["yes", "no", "maybe"], 2)
+    shutil.copytree(planted.root / "2-lang", tmp_path / "2-lang")
+    lang_ = load_lang(tmp_path / "2-lang")
+    write_grammar(tmp_path / "2-lang", lang_, "lexicon", model)
+    (tmp_path / "graph").mkdir()
+    make_graph(tmp_path / "2-lang", "lexicon", planted.root / "4-align", tmp_path / "graph")
+    graphs = (planted.root / "8-decode" / "graph" / "lexicon", tmp_path / "graph")
+    first, direct = (Recogniser(tmp_path / "2-lang", planted.root / "4-align", graph, 1e3, 10**6, 0.0, 0.01) for graph in graphs)
+    models = read_arpa(planted.root / "2-lang" / "G.lexicon.arpa"), model
+    gmm = AcousticGmm.load(planted.root / "4-align")
+    frames = frames_of("no maybe no", lang_, gmm)[::2]
+    recogniser, n_turned = LatticeRecogniser(first, 1.0, 40.0, models=models), 0
+    for seed in range(5):
+        likelihoods = frames + np.random.default_rng(seed).normal(0, 1.0, frames.shape).astype(np.float32)
+        rescored, found = recogniser.decode(likelihoods, 1.0, 0.0), direct.decode(likelihoods)
+        assert rescored.passes["rescored"] == found.words
+        assert rescored.lattice is not None and rescored.lattice.best().cost == pytest.approx(found.cost, abs=0.02)
+        n_turned += rescored.passes["rescored"] != rescored.passes["best_path"]
+    assert n_turned > 1
 
 
 def test_lattices_give_the_same_times_with_confidences(planted: Experiment, in_lattices: Experiment) -> None:
