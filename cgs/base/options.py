@@ -11,6 +11,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(gt=0)]
 Volts = Annotated[float, Field(ge=0.3, le=1.5)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+SEQUENCE_GRADIENT_NORM = 5.0
+"""Longest gradient of a step of sequence training, where the recipe does not say: one odd utterance must not undo a network."""
 Offset = Annotated[int, Field(ge=-127, le=127)]
 UNSTAMPED = {"processes", "tensorboard"}
 """Training options that say how, not what: changing them makes nothing out of date."""
@@ -178,6 +180,15 @@ class TrainOptions(Options):
     gain: float = Field(0.0, ge=0, description="constant added to all log-mel values or to c0 of an utterance, drawn from +- this")
 
 
+class SequenceOptions(Options):
+    """Training on after cross-entropy, by lattice-free maximum mutual information."""
+
+    epochs: int = Field(0, ge=0, description="passes over whole utterances; 0 for none")
+    learning_rate: float = Field(1e-4, gt=0, description="of the first of them")
+    acoustic_scale: Scale = Field(0.3, description="weight of the log-likelihoods against the phone trigrams of the training alignments")
+    cross_entropy: float = Field(0.1, ge=0, description="weight of the frames' cross-entropy beside it, against overfitting")
+
+
 class NnOptions(TrainOptions):
     """Acoustic networks."""
 
@@ -188,6 +199,13 @@ class NnOptions(TrainOptions):
     cmvn: Literal["speaker", "global", "running"] = Field(
         "speaker", description="mean and variance taken off log-mel energies: each speaker's, the training split's, or of the last 6 s, for streams"
     )
+    sequence: SequenceOptions = SequenceOptions()
+
+    def for_sequences(self) -> NnOptions:
+        """These options for the training on after cross-entropy: its own epochs and learning rate, falling to a fiftieth."""
+        epochs, rate = max(1, self.sequence.epochs), self.sequence.learning_rate
+        changes: dict[str, Any] = {"epochs": epochs, "patience": epochs, "learning_rate": rate, "min_learning_rate": rate / 50}
+        return self.model_copy(update=changes | {"max_gradient_norm": self.max_gradient_norm or SEQUENCE_GRADIENT_NORM})
 
 
 class KwsOptions(TrainOptions):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -67,12 +67,12 @@ class ChunkSet:
     def __len__(self) -> int:
         return int((self.labels != NO_LABEL).sum())
 
-    def of_epoch(self, epoch: int, features: torch.Tensor) -> ChunkSet:
+    def of_epoch(self, epoch: int, features: torch.Tensor) -> Self:
         """The chunks in which something is asked for in an epoch; see `ExampleSet`."""
         asked = (self.turns < 0) | (self.turns == epoch % self.stride)
         return replace(self, features=features, labels=torch.where(asked, self.labels, NO_LABEL)).with_labels()
 
-    def with_labels(self) -> ChunkSet:
+    def with_labels(self) -> Self:
         """Without the chunks in which nothing is asked for."""
         so_far = torch.nn.functional.pad((self.labels != NO_LABEL).cumsum(0), (1, 0))
         asked = so_far[self.starts + self.lengths] > so_far[self.starts]
@@ -86,9 +86,13 @@ class ChunkSet:
 
     def in_order(self) -> list[torch.Tensor]:
         """All chunks, shorter ones first; see `ExampleSet`."""
-        order, parts, waiting = self.lengths.argsort(stable=True), [], 0
+        return self._parts(self.lengths.argsort(stable=True), EVALUATION_FRAMES)
+
+    def _parts(self, order: torch.Tensor, most_frames: int) -> list[torch.Tensor]:
+        """Chunks in order of rising length, as many at a time as `most_frames` allow, padding included."""
+        parts, waiting = [], 0
         for place, length in enumerate(self.lengths[order].tolist()):
-            if place > waiting and length * (place + 1 - waiting) > EVALUATION_FRAMES:
+            if place > waiting and length * (place + 1 - waiting) > most_frames:
                 parts.append(order[waiting:place])
                 waiting = place
         return [*parts, order[waiting:]]
@@ -109,7 +113,7 @@ class ChunkSet:
         begins = torch.nn.functional.pad(self.utterance_ends, (1, 0))[which]
         return ChunkMinibatch(self.features[rows], labels, [self.names[index] for index in which.tolist()], starts - begins - self.left, lengths)
 
-    def to(self, device: str) -> ChunkSet:
+    def to(self, device: str) -> Self:
         """The same chunks on another device."""
         moved: dict[str, Any] = {field.name: value.to(device) for field in fields(self) if isinstance(value := getattr(self, field.name), torch.Tensor)}
         return replace(self, **moved)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 
 from cgs.base.files import read_json, read_lines
 from cgs.base.options import KwsOptions, NnOptions
@@ -17,8 +19,10 @@ from cgs.gmm.adapted import training_features
 from cgs.lang.tables import read_symbols
 from cgs.nn.data import held_out_utterances
 from cgs.nn.labels import CLASS_NAMES, OTHER_CLASS, SILENCE_CLASS, keyword_classes, keyword_ids, log_prior
+from cgs.nn.sequence import mutual_information
 from cgs.nn.system import View, make_examples
 from cgs.nn.train import Examples
+from cgs.nn.utterances import make_utterances
 
 KEYWORD_KIND: Final = "mfcc"
 KEYWORD_CMVN: Final = "global"
@@ -30,15 +34,30 @@ def acoustic_cmvn(options: NnOptions) -> Cmvn:
     return "global" if options.features == "fmllr" else options.cmvn
 
 
-def acoustic_examples(root: Path, options: NnOptions, view: View | None = None) -> tuple[Examples, np.ndarray]:
-    """Frames labelled with pdfs.
+@dataclass(frozen=True)
+class AcousticMaterial:
+    """What acoustic networks are trained on, read from an experiment.
+
+    Args:
+        features: {utterance: (T, D)} of the training split and its copies.
+        pdfs: {utterance: (T,)}; copies of held-out utterances have none.
+        held_out: utterances kept aside.
+        prior: (P,) natural logarithm of the pdfs' priors.
+    """
+
+    features: dict[str, np.ndarray]
+    pdfs: dict[str, np.ndarray]
+    held_out: set[str]
+    prior: np.ndarray
+
+
+def acoustic_material(root: Path, options: NnOptions) -> AcousticMaterial:
+    """Read features and alignments.
 
     Args:
         root: the experiment's directory, with stages 3 and 4 done.
-        options: kind of features, context and share held out.
-        view: what the network sees; see `make_examples`.
-    Returns: the frames, and the (P,) natural logarithm of the pdfs' priors.
-    Raises: DataError, TrainError: features and alignments that do not fit each other, or too few.
+        options: kind of features and share held out.
+    Raises: DataError: missing or damaged.
     """
     feats, align = root / "3-feats", root / "4-align"
     pdfs = read_archive(align / "pdf_train.scp")
@@ -52,7 +71,29 @@ def acoustic_examples(root: Path, options: NnOptions, view: View | None = None) 
     if NOISY_SPLIT in splits:
         noisy = _acoustic_features(feats, align, NOISY_SPLIT, options)
         pdfs, features = pdfs | _noisy_labels(noisy, pdfs, held_out), features | noisy
-    return make_examples(features, pdfs, held_out, options.features, options, view=view), prior
+    return AcousticMaterial(features, pdfs, held_out, prior)
+
+
+def acoustic_examples(material: AcousticMaterial, options: NnOptions, view: View | None = None) -> Examples:
+    """Frames labelled with pdfs.
+
+    Args:
+        material: from `acoustic_material`.
+        options: context.
+        view: what the network sees; see `make_examples`.
+    Raises: DataError, TrainError: features and alignments that do not fit each other, or too few.
+    """
+    return make_examples(material.features, material.pdfs, material.held_out, options.features, options, view=view)
+
+
+def sequence_examples(root: Path, material: AcousticMaterial, options: NnOptions, view: View | None = None) -> Examples:
+    """Whole utterances labelled with pdfs, and the objective of lattice-free maximum mutual information; arguments as for `acoustic_examples`."""
+    view = view or View(options.left_context, options.right_context)
+    sides = [{name: pdfs for name, pdfs in material.pdfs.items() if (name in material.held_out) == aside} for aside in (False, True)]
+    training, held_out = (make_utterances(material.features, labels, view.left, view.right, not view.chunk_frames) for labels in sides)
+    weights = options.sequence.acoustic_scale, options.sequence.cross_entropy
+    objective = mutual_information(root / "4-align", root / "2-lang", torch.from_numpy(material.prior), *weights)
+    return Examples(training, held_out, options.features, objective)
 
 
 def _noisy_labels(noisy: Iterable[str], labels: Mapping[str, np.ndarray], held_out: set[str]) -> dict[str, np.ndarray]:
@@ -94,5 +135,8 @@ def keyword_examples(root: Path, options: KwsOptions, view: View | None = None) 
 
 
 def examples_for(root: Path, options: NnOptions | KwsOptions, view: View | None = None) -> Examples:
-    """The frames of the task that the options belong to."""
-    return keyword_examples(root, options, view)[0] if isinstance(options, KwsOptions) else acoustic_examples(root, options, view)[0]
+    """What a trained network of the task that the options belong to goes on learning from."""
+    if isinstance(options, KwsOptions):
+        return keyword_examples(root, options, view)[0]
+    material = acoustic_material(root, options)
+    return sequence_examples(root, material, options, view) if options.sequence.epochs else acoustic_examples(material, options, view)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 from torch.nn import functional as F
@@ -55,6 +56,12 @@ def cosine_rate(options: TrainOptions, epochs_done: float) -> float:
     return lowest + (options.learning_rate - lowest) * (1 + math.cos(math.pi * min(1.0, epochs_done / options.epochs))) / 2
 
 
+class Objective(Protocol):
+    """What is to become small: a loss of a minibatch's logits."""
+
+    def __call__(self, outputs: torch.Tensor, batch: Minibatch, reduction: str = "mean") -> torch.Tensor: ...
+
+
 def frame_loss(outputs: torch.Tensor, batch: Minibatch, reduction: str = "mean") -> torch.Tensor:
     """Cross-entropy of logits (*labels.shape, P) over the labelled frames of a minibatch."""
     return F.cross_entropy(outputs.flatten(0, -2).float(), batch.labels.flatten(), ignore_index=NO_LABEL, reduction=reduction)
@@ -65,32 +72,33 @@ def n_correct(outputs: torch.Tensor, batch: Minibatch) -> torch.Tensor:
     return (outputs.detach().max(dim=-1).indices == batch.labels).sum()
 
 
-def gradients(network: Network, examples: ExampleSet, part: torch.Tensor, matmul: str, members: Group) -> torch.Tensor:
+def gradients(network: Network, examples: ExampleSet, part: torch.Tensor, objective: Objective, matmul: str, members: Group) -> torch.Tensor:
     """Leave the gradients of a minibatch's mean loss in the network.
 
     Args:
         network: in training mode, without gradients.
         examples: from `ExampleSet.of_epoch`.
         part: the minibatch's positions, the same in all processes.
+        objective: the loss.
         matmul: see `autocast`.
         members: processes that share the minibatch.
     Returns: (3,) float64 that mean, the labelled frames and the correct ones of the whole minibatch.
     """
     if members.size == 1:
-        return _learn_from(network, examples.batch(part), matmul)
+        return _learn_from(network, examples.batch(part), objective, matmul)
     first, share = members.share(part)
     totals = torch.zeros(3, dtype=torch.float64, device=part.device)
     if len(share):
         with share_of_minibatch(first, len(share), len(part)):
-            totals = _learn_from(network, examples.batch(share), matmul, len(part))
+            totals = _learn_from(network, examples.batch(share), objective, matmul, len(part))
     return members.sum_gradients(network, totals.float(), len(part)).double()
 
 
-def _learn_from(network: Network, batch: Minibatch, matmul: str, n_all: int = 0) -> torch.Tensor:
+def _learn_from(network: Network, batch: Minibatch, objective: Objective, matmul: str, n_all: int = 0) -> torch.Tensor:
     """One forward and backward pass: of the mean loss, or of the sum divided by the number of examples of all shares."""
     with autocast(matmul, batch.inputs.device):
         outputs = network(batch.inputs).contiguous()
-    loss = frame_loss(outputs, batch, "sum") / n_all if n_all else frame_loss(outputs, batch)
+    loss = objective(outputs, batch, "sum") / n_all if n_all else objective(outputs, batch)
     loss.backward()
     return torch.stack([loss.detach().double(), batch.n_frames.double(), n_correct(outputs, batch).double()])
 

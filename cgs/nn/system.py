@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
+import safetensors.torch
 import torch
 
 from cgs.base.errors import ConfigError, TrainError
+from cgs.base.files import writing
 from cgs.base.log import LOG
 from cgs.base.options import SystemOptions, TrainOptions
+from cgs.nn.checkpoint import Progress
 from cgs.nn.chunks import make_chunks
 from cgs.nn.data import ExampleSet, make_frames
 from cgs.nn.feedforward import NetworkSpec
 from cgs.nn.layers import Spec
 from cgs.nn.lstm import LstmSpec
-from cgs.nn.network import build_network, save_network
+from cgs.nn.network import Network, build_network, save_network
 from cgs.nn.tdnn import TdnnSpec
 from cgs.nn.train import Examples, train
 
 INPUT_OFFSETS = (-2, -1, 0, 1, 2)
 """Frames that an LSTM's first layer sees where its system does not say: enough inputs for a choice of blocks."""
+
+
+SEQUEL = "sequence"
+"""Folder of the second training's history, and its key in model.json."""
+FIRST_WEIGHTS = "first.safetensors"
+"""The network after its first training, while the second one runs."""
+
+
+@dataclass(frozen=True)
+class Sequel:
+    """A second training of a network, with other examples and another objective.
+
+    Args:
+        examples: makes them, when the first training is over.
+        options: of the training.
+    """
+
+    examples: Callable[[], Examples]
+    options: TrainOptions
 
 
 @dataclass(frozen=True)
@@ -110,6 +134,7 @@ def train_network(
     directory: Path,
     device: str = "cpu",
     curves_folder: Path | None = None,
+    sequel: Sequel | None = None,
 ) -> None:
     """Build, train and save one network; a killed run goes on where it was.
 
@@ -121,6 +146,7 @@ def train_network(
         directory: the unit's working directory.
         device: torch device.
         curves_folder: see `train`.
+        sequel: a second training, or None.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -129,10 +155,39 @@ def train_network(
     except ConfigError as error:
         raise ConfigError(f"systems.{meta['system']}: {error.message}", error.remedy) from error
     LOG.info("  %s: %d weights of %d exist", meta["system"], network.n_weights_kept, network.n_weights)
-    progress = train(network, examples, options, spec.seed, directory, device, curves_folder)
+    told = [_first_training(network, examples, options, directory, device, curves_folder, sequel is not None)]
+    if sequel:
+        LOG.info("  %s: training on over whole utterances", meta["system"])
+        folder = curves_folder.with_name(f"{curves_folder.name}.{SEQUEL}") if curves_folder else None
+        told.append(_told(train(network, sequel.examples(), sequel.options, spec.seed, directory / SEQUEL, device, folder)))
+        (directory / FIRST_WEIGHTS).unlink()
     left, right = spec.context or (options.left_context, options.right_context)
     features = {"kind": examples.kind, **meta["features"], "left": left, "right": right}
-    facts = {"method": spec.method, "seed": spec.seed, "features": features, "train_seconds": progress.seconds, "best_epoch": progress.best_epoch + 1}
-    if progress.averaged:
-        facts["averaged_epochs"] = progress.averaged
+    facts = {"method": spec.method, "seed": spec.seed, "features": features, **told[0]}
+    if sequel:
+        facts |= {"train_seconds": sum(part["train_seconds"] for part in told), SEQUEL: told[1]}
     save_network(directory, network, meta | facts)
+
+
+def _first_training(
+    network: Network, examples: Examples, options: TrainOptions, directory: Path, device: str, curves_folder: Path | None, keep: bool
+) -> dict[str, Any]:
+    """Train, or read what a run that was killed in the second training had kept of the first; returns what model.json says of it."""
+    path = directory / FIRST_WEIGHTS
+    if path.exists():
+        LOG.info("  first training kept from the run before")
+        with safetensors.safe_open(path, "pt") as stored:
+            network.load_state_dict({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118  (not a mapping)
+            told: dict[str, Any] = json.loads(stored.metadata()["told"])
+        return told
+    told = _told(train(network, examples, options, network.spec.seed, directory, device, curves_folder))
+    if keep:
+        blob = safetensors.torch.save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, {"told": json.dumps(told)})
+        with writing(path, "wb") as stream:
+            stream.write(blob)
+    return told
+
+
+def _told(progress: Progress) -> dict[str, Any]:
+    facts: dict[str, Any] = {"train_seconds": progress.seconds, "best_epoch": progress.best_epoch + 1}
+    return facts | ({"averaged_epochs": progress.averaged} if progress.averaged else {})

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from cgs.nn.curves import curves
 from cgs.nn.data import ExampleSet
 from cgs.nn.network import Network
 from cgs.nn.parallel import group, together
-from cgs.nn.step import Totals, cosine_rate, frame_loss, gradients, make_optimiser, matmul_precision, n_correct
+from cgs.nn.step import Objective, Totals, cosine_rate, frame_loss, gradients, make_optimiser, matmul_precision, n_correct
 
 HISTORY_FILE = "training.jsonl"
 
@@ -42,11 +42,13 @@ class Examples:
     Args:
         training, held_out: labelled frames; the held-out ones choose the epoch.
         kind: "fbank" or "mfcc"; says which augmentation makes sense.
+        objective: the loss; cross-entropy of frames unless another is given.
     """
 
     training: ExampleSet
     held_out: ExampleSet
     kind: str
+    objective: Objective = frame_loss
 
 
 def train(
@@ -72,7 +74,7 @@ def train(
         network.eval()
         return progress
     network.to(device)
-    data = Examples(examples.training.to(device), examples.held_out.to(device), examples.kind)
+    data = replace(examples, training=examples.training.to(device), held_out=examples.held_out.to(device))
     optimiser = make_optimiser(network, options)
     run = digest_of([network.spec.model_dump(), options.model_dump(exclude=UNSTAMPED), seed, len(data.training), len(data.held_out), device])
     progress, kept = load_checkpoint(directory / CHECKPOINT_FILE, run, network, optimiser)
@@ -85,7 +87,7 @@ def train(
             if group().first:
                 write_text(directory / HISTORY_FILE, "".join(json.dumps(entry) + "\n" for entry in progress.history))
                 save_checkpoint(directory / CHECKPOINT_FILE, progress, network, kept, optimiser)
-    _choose_weights(network, data.held_out, progress, kept)
+    _choose_weights(network, data, progress, kept)
     network.to("cpu").eval()
     if group().first:
         (directory / CHECKPOINT_FILE).unlink(missing_ok=True)
@@ -107,8 +109,8 @@ def epoch_generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
 
 
-def evaluate(network: Network, examples: ExampleSet) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy over all frames of a set, without dropout; processes of a group share the work."""
+def evaluate(network: Network, examples: ExampleSet, objective: Objective = frame_loss) -> tuple[float, float]:
+    """Mean loss and accuracy over all frames of a set, without dropout; processes of a group share the work."""
     network.eval()
     loss, correct = 0.0, 0
     with torch.inference_mode():
@@ -117,7 +119,7 @@ def evaluate(network: Network, examples: ExampleSet) -> tuple[float, float]:
             if len(share):
                 batch = examples.batch(share)
                 outputs = network(batch.inputs).contiguous()
-                loss += float(frame_loss(outputs, batch, "sum"))
+                loss += float(objective(outputs, batch, "sum"))
                 correct += int(n_correct(outputs, batch))
     loss, correct = group().sum(torch.tensor([loss, correct], dtype=torch.float64, device=examples.features.device)).tolist()
     return loss / len(examples), correct / len(examples)
@@ -130,7 +132,7 @@ def _one_epoch(
     group().follow_first(network)
     with matmul_precision(options.matmul):
         loss, accuracy = _learn(network, data, options, seed, optimiser, epoch)
-    held_out_loss, held_out_accuracy = evaluate(network, data.held_out)
+    held_out_loss, held_out_accuracy = evaluate(network, data.held_out, data.objective)
     if not math.isfinite(held_out_loss):
         raise TrainError(f"epoch {epoch + 1}: held-out loss is {held_out_loss}", f"lower learning_rate (now {options.learning_rate:g})")
     state = state_of(network)
@@ -145,11 +147,11 @@ def _one_epoch(
     LOG.info("  epoch %d of %d: %s, about %s left", epoch + 1, options.epochs, scores, duration(left))
 
 
-def _choose_weights(network: Network, held_out: ExampleSet, progress: Progress, kept: Kept) -> None:
+def _choose_weights(network: Network, data: Examples, progress: Progress, kept: Kept) -> None:
     """Load the best epoch's weights, or the mean of the last epochs' where its held-out loss is lower still."""
     if len(kept.recent) > 1:
         network.load_state_dict(mean_of(kept.recent))
-        loss, _ = evaluate(network, held_out)
+        loss, _ = evaluate(network, data.held_out, data.objective)
         better = loss < progress.best_loss
         told = f"held out {loss:.4f} against {progress.best_loss:.4f} of epoch {progress.best_epoch + 1}"
         LOG.info("  mean of the last %d epochs: %s%s", len(kept.recent), told, " (kept)" if better else "")
@@ -172,7 +174,7 @@ def _learn(network: Network, data: Examples, options: TrainOptions, seed: int, o
         for settings in optimiser.param_groups:
             settings["lr"] = cosine_rate(options, epoch + step / len(parts))
         optimiser.zero_grad()
-        totals.add(gradients(network, examples, part, options.matmul, members))
+        totals.add(gradients(network, examples, part, data.objective, options.matmul, members))
         if options.max_gradient_norm:
             torch.nn.utils.clip_grad_norm_(network.parameters(), options.max_gradient_norm)
         optimiser.step()

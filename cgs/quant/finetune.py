@@ -139,5 +139,5 @@ def engine_difference(model: PackedModel, network: FakeQuantised, examples: Exam
 
 
 def _score(network: Network, examples: Examples) -> dict[str, float]:
-    loss, accuracy = evaluate(network, examples.held_out)
+    loss, accuracy = evaluate(network, examples.held_out, examples.objective)
     return {"loss": loss, "accuracy": accuracy}

@@ -46,11 +46,13 @@ def _train(job: tuple[Experiment, str, int]) -> None:
 
 def train(exp: Experiment, name: str, seed: int, out: Path) -> None:
     """Train one network in a directory."""
-    from cgs.nn.examples import acoustic_cmvn, acoustic_examples
-    from cgs.nn.system import network_spec, train_network, view_of
+    from cgs.nn.examples import acoustic_cmvn, acoustic_examples, acoustic_material, sequence_examples
+    from cgs.nn.system import Sequel, network_spec, train_network, view_of
 
     system, options = exp.recipe.systems[name], exp.recipe.nn
-    examples, prior = acoustic_examples(exp.root, options, view_of(system, options))
+    material, view = acoustic_material(exp.root, options), view_of(system, options)
+    examples, prior = acoustic_examples(material, options, view), material.prior
     spec = network_spec(system, options, examples.training.features.shape[1], len(prior), seed)
     meta = {"task": "asr", "system": name, "features": {"cmvn": acoustic_cmvn(options)}, "classes": None, "log_prior": prior.tolist()}
-    train_network(spec, examples, options, meta, out, exp.device, exp.curves_dir(5, name, seed))
+    sequel = Sequel(lambda: sequence_examples(exp.root, material, options, view), options.for_sequences()) if options.sequence.epochs else None
+    train_network(spec, examples, options, meta, out, exp.device, exp.curves_dir(5, name, seed), sequel)

@@ -125,7 +125,8 @@ def test_decoded_words_serve_as_well_as_transcripts_where_they_are_right(planted
         np.testing.assert_allclose(found.fmllr[speaker], transform, atol=0.1)
     found.write(tmp_path / "kept.safetensors")
     again = Adapted.read(tmp_path / "kept.safetensors")
-    assert again.seconds == found.seconds and again.phone_length == found.phone_length and all(np.array_equal(again.fmllr[s], found.fmllr[s]) for s in found.fmllr)
+    assert (again.seconds, again.phone_length) == (found.seconds, found.phone_length)
+    assert all(np.array_equal(again.fmllr[s], found.fmllr[s]) for s in found.fmllr)
 
 
 def test_speaker_without_a_transform_is_named(state: TrainState):

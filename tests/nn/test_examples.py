@@ -10,7 +10,7 @@ from cgs.base.files import write_json, write_text
 from cgs.base.options import KwsOptions, NnOptions
 from cgs.feats.archive import write_archive
 from cgs.nn.data import held_out_utterances
-from cgs.nn.examples import acoustic_examples, keyword_examples
+from cgs.nn.examples import acoustic_examples, acoustic_material, keyword_examples
 
 OPTIONS = NnOptions(left_context=0, right_context=0, held_out_fraction=0.2)
 SPEAKERS = {f"s{speaker}-{index}": f"s{speaker}" for speaker in range(5) for index in range(2)}
@@ -41,7 +41,8 @@ def planted(root: Path, splits: tuple[str, ...], kind: str = "fbank") -> None:
 
 def test_copies_of_held_out_utterances_are_seen_by_neither_side(tmp_path: Path) -> None:
     planted(tmp_path, ("train", "train_sp"))
-    examples, prior = acoustic_examples(tmp_path, OPTIONS)
+    material = acoustic_material(tmp_path, OPTIONS)
+    examples, prior = acoustic_examples(material, OPTIONS), material.prior
     held_out = held_out_utterances(SPEAKERS, 0.2)
     assert len(held_out) == 2
     assert len(examples.held_out) == 2 * 10
@@ -51,7 +52,7 @@ def test_copies_of_held_out_utterances_are_seen_by_neither_side(tmp_path: Path) 
 
 def test_noisy_copies_have_the_labels_of_what_they_were_made_of(tmp_path: Path) -> None:
     planted(tmp_path, ("train", "train_sp", "train_noisy"))
-    examples, _ = acoustic_examples(tmp_path, OPTIONS)
+    examples = acoustic_examples(acoustic_material(tmp_path, OPTIONS), OPTIONS)
     assert len(examples.held_out) == 2 * 10
     slow = np.arange(11) % 3 + 3
     once = np.concatenate([np.tile(np.arange(10) % 3, 8), np.tile(slow, 8)])
@@ -61,7 +62,7 @@ def test_noisy_copies_have_the_labels_of_what_they_were_made_of(tmp_path: Path) 
 
 def test_a_noisy_copy_of_what_has_no_alignment_is_left_out(tmp_path: Path) -> None:
     planted(tmp_path, ("train", "train_noisy"))
-    examples, _ = acoustic_examples(tmp_path, OPTIONS)
+    examples = acoustic_examples(acoustic_material(tmp_path, OPTIONS), OPTIONS)
     assert len(examples.training) == 8 * (10 + 10)
 
 

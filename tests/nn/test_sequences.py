@@ -15,7 +15,7 @@ from cgs.nn.data import NO_LABEL
 from cgs.nn.forward import logits
 from cgs.nn.network import build_network, load_network
 from cgs.nn.parallel import Group
-from cgs.nn.step import gradients
+from cgs.nn.step import frame_loss, gradients
 from cgs.nn.system import View, make_examples, network_spec, train_network, view_of
 from cgs.nn.train import Examples, train
 
@@ -157,7 +157,7 @@ def test_shares_of_a_minibatch_give_its_gradients_together(name: str) -> None:
     found = []
     for members in (Group(), Recorded(0, 3), Recorded(1, 3), Recorded(2, 3), Summed(0, 3)):
         network.zero_grad()
-        numbers = gradients(network, data, part, "float32", members)
+        numbers = gradients(network, data, part, frame_loss, "float32", members)
         found.append((numbers, [p.grad.clone() for p in network.parameters()]))
     assert found[0][0][1] < 20 * len(part) and torch.allclose(found[0][0], found[-1][0], rtol=1e-5)
     for whole, together in zip(found[0][1], found[-1][1], strict=True):

@@ -1,0 +1,70 @@
+"""Lattice-free maximum mutual information: what was said against everything that could have been said.
+
+Owns the objective, a loss like the cross-entropy of frames; the sum over everything is `cgs.nn.denominator`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cgs.base.files import read_lines
+from cgs.gmm.model import AcousticGmm
+from cgs.lang.lang import load_lang
+from cgs.nn.chunks import ChunkMinibatch
+from cgs.nn.data import NO_LABEL, Minibatch
+from cgs.nn.denominator import Denominator, denominator_graph
+from cgs.nn.step import frame_loss
+from cgs.nn.utterances import by_utterance
+
+
+@dataclass(frozen=True)
+class MutualInformation:
+    """The negative log posterior of the aligned path, a frame, with some cross-entropy to keep it from overfitting.
+
+    Args:
+        graph: the denominator.
+        log_prior: (P,) float32, taken off log posteriors as in decoding.
+        scale: weight of the log-likelihoods.
+        cross_entropy: weight of the cross-entropy.
+    Source: Povey and others 2016; F-smoothing by cross-entropy: Su, Li, Yu and Seide 2013. Differs: the numerator is the alignment itself.
+    """
+
+    graph: Denominator
+    log_prior: torch.Tensor
+    scale: float
+    cross_entropy: float
+
+    def __call__(self, outputs: torch.Tensor, batch: Minibatch, reduction: str = "mean") -> torch.Tensor:
+        """Loss of logits over a minibatch of whole utterances (`UtteranceSet`).
+
+        Args:
+            outputs: (*labels.shape, P).
+            batch: with the utterances' lengths.
+            reduction: "mean" a frame, or "sum".
+        """
+        if not isinstance(batch, ChunkMinibatch):
+            raise TypeError("a loss over whole utterances needs examples of whole utterances")
+        scores = self.scale * (torch.log_softmax(outputs.float(), dim=-1) - self.log_prior)
+        spoken = batch.labels != NO_LABEL
+        said = scores[spoken].gather(1, batch.labels[spoken][:, None]).sum()
+        possible = self.graph.log_sum(by_utterance(scores, batch.lengths), batch.lengths).sum()
+        loss = (possible - said) / self.scale + self.cross_entropy * frame_loss(outputs, batch, "sum")
+        return loss / spoken.sum() if reduction == "mean" else loss
+
+
+def mutual_information(align: Path, lang_dir: Path, log_prior: torch.Tensor, scale: float, cross_entropy: float) -> MutualInformation:
+    """The objective of an experiment.
+
+    Args:
+        align, lang_dir: what stages 4 and 2 made.
+        log_prior, scale, cross_entropy: see `MutualInformation`.
+    """
+    numbers = load_lang(lang_dir).phones
+    strings: defaultdict[str, list[int]] = defaultdict(list)
+    for line in read_lines(align / "train.phones.ctm"):
+        utterance, _, _, _, phone = line.split()[:5]
+        strings[utterance].append(numbers[phone])
+    return MutualInformation(denominator_graph(AcousticGmm.load(align), strings.values()), log_prior.float(), scale, cross_entropy)
