@@ -71,7 +71,7 @@ def save_checkpoint(path: Path, progress: Progress, network: nn.Module, kept: Ke
         tensors |= {f"recent{index}.{name}": tensor.clone() for name, tensor in state.items()}  # the best epoch may be a recent one
     for name, parameter in network.named_parameters():
         tensors |= {f"optimiser.{name}.{key}": value for key, value in optimiser.state[parameter].items()}
-    tensors[STATE] = torch.tensor(list(json.dumps(asdict(progress)).encode()), dtype=torch.uint8)
+    tensors[STATE] = _bytes_of(asdict(progress))
     blob = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     with writing(path, "wb") as stream:
         stream.write(blob)
@@ -100,6 +100,42 @@ def load_checkpoint(path: Path, run: str, network: nn.Module, optimiser: torch.o
         optimiser.state[parameter] = {key: value if key == "step" and not parameter.is_cuda else value.to(parameter.device) for key, value in moments.items()}
     n_recent = len({name.partition(".")[0] for name in tensors if name.startswith("recent")})
     return progress, Kept(_part(tensors, "best."), [_part(tensors, f"recent{index}.") for index in range(n_recent)])
+
+
+def save_weights(path: Path, network: nn.Module, told: dict[str, Any]) -> None:
+    """Write what one training of several came to, whole or not at all.
+
+    Args:
+        path: where to.
+        network: at the end of that training.
+        told: facts beside it, for `load_weights`.
+    """
+    if not group().first:
+        return
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with writing(path, "wb") as stream:
+        stream.write(safetensors.torch.save(tensors | {STATE: _bytes_of(told)}))
+
+
+def load_weights(path: Path, network: nn.Module) -> dict[str, Any] | None:
+    """Read what `save_weights` wrote, in every process of a group; returns its facts, or None where there is no such file.
+
+    Raises: FormatError: not such a file.
+    """
+    blob = group().from_first(path.read_bytes() if path.exists() else b"")
+    if not blob:
+        return None
+    try:
+        tensors = safetensors.torch.load(blob)
+        told: dict[str, Any] = json.loads(bytes(tensors.pop(STATE).tolist()))
+        network.load_state_dict(tensors)
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
+        raise FormatError(f"{path}: not the weights of this network ({error})", "remove it to train from the start") from error
+    return told
+
+
+def _bytes_of(facts: dict[str, Any]) -> torch.Tensor:
+    return torch.tensor(list(json.dumps(facts).encode()), dtype=torch.uint8)
 
 
 def _part(tensors: State, prefix: str) -> State:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 
 from cgs.base.errors import ConfigError, TrainError
-from cgs.base.files import writing
 from cgs.base.log import LOG
 from cgs.base.options import SystemOptions, TrainOptions
-from cgs.nn.checkpoint import Progress
+from cgs.nn.checkpoint import Progress, load_weights, save_weights
 from cgs.nn.chunks import make_chunks
 from cgs.nn.data import ExampleSet, make_frames
 from cgs.nn.feedforward import NetworkSpec
@@ -160,7 +156,7 @@ def train_network(
         LOG.info("  %s: training on over whole utterances", meta["system"])
         folder = curves_folder.with_name(f"{curves_folder.name}.{SEQUEL}") if curves_folder else None
         told.append(_told(train(network, sequel.examples(), sequel.options, spec.seed, directory / SEQUEL, device, folder)))
-        (directory / FIRST_WEIGHTS).unlink()
+        (directory / FIRST_WEIGHTS).unlink(missing_ok=True)
     left, right = spec.context or (options.left_context, options.right_context)
     features = {"kind": examples.kind, **meta["features"], "left": left, "right": right}
     facts = {"method": spec.method, "seed": spec.seed, "features": features, **told[0]}
@@ -173,18 +169,13 @@ def _first_training(
     network: Network, examples: Examples, options: TrainOptions, directory: Path, device: str, curves_folder: Path | None, keep: bool
 ) -> dict[str, Any]:
     """Train, or read what a run that was killed in the second training had kept of the first; returns what model.json says of it."""
-    path = directory / FIRST_WEIGHTS
-    if path.exists():
+    told = load_weights(directory / FIRST_WEIGHTS, network)
+    if told is not None:
         LOG.info("  first training kept from the run before")
-        with safetensors.safe_open(path, "pt") as stored:
-            network.load_state_dict({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118  (not a mapping)
-            told: dict[str, Any] = json.loads(stored.metadata()["told"])
         return told
     told = _told(train(network, examples, options, network.spec.seed, directory, device, curves_folder))
     if keep:
-        blob = safetensors.torch.save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, {"told": json.dumps(told)})
-        with writing(path, "wb") as stream:
-            stream.write(blob)
+        save_weights(directory / FIRST_WEIGHTS, network, told)
     return told
 
 
