@@ -68,9 +68,15 @@ class DataOptions(Options):
 
 class LangOptions(Options):
     ngram_order: int = Field(3, ge=1, le=5, description="order of the language model")
-    vocabularies: list[Literal["train", "lexicon"]] = Field(
-        ["train"], min_length=1, description="words the recogniser knows: those of the training text, or of the whole lexicon; the first is the main condition"
+    vocabularies: list[Literal["train", "lexicon", "subword"]] = Field(
+        ["train"],
+        min_length=1,
+        description="words the recogniser knows: those of the training text, of the whole lexicon, or those of the text and any word spelled in pieces "
+        "(subword, beside train); the first is the main condition",
     )
+    subword_pieces: Positive = Field(100, description="sentencepiece pieces, single letters among them, that words outside the training text are spelled in")
+    subword_order: int = Field(4, ge=2, le=8, description="order of the model of spellings")
+    g2p: bool = Field(False, description="guess pronunciations of the training words that the lexicon lacks, by a model learnt from the lexicon")
     texts: list[str] = Field(
         [], description="further texts, a sentence a line, in the corpus folder, beside it or by path; a model of each is mixed in, weights chosen on dev"
     )
@@ -87,6 +93,8 @@ class LangOptions(Options):
 
     @model_validator(mode="after")
     def _sources_fit(self) -> LangOptions:
+        if "subword" in self.vocabularies and "train" not in self.vocabularies:
+            raise ValueError('vocabularies holds "subword", which adds spelled words to those of the text, but not "train"; list both')
         if self.mix_arpa and not (self.arpa or self.large_arpa):
             raise ValueError("mix_arpa mixes a file with the texts, but there is none; set arpa or large_arpa")
         if self.arpa and self.texts and not self.mix_arpa:
@@ -291,6 +299,7 @@ class DecodeOptions(Options):
     )
     gmm_acoustic_scales: list[Scale] = Field([0.05, 0.07, 0.1], min_length=1, description="the same for the GMM")
     insertion_penalties: list[float] = Field([0.0], min_length=1, description="costs a word tried on dev")
+    spelling_costs: list[float] = Field([0.0], min_length=1, description="costs of a word spelled in pieces (subword), beside its probability, tried on dev")
     max_dev_utterances: int = Field(0, ge=0, description="dev utterances used for that choice; 0 means all")
     adaptation_scale: Scale = Field(0.07, description="likelihood weight in the decodings that fMLLR is estimated from (align.model = sat)")
     rate_exponent: float = Field(

@@ -19,6 +19,7 @@ from cgs.decode.model_dir import CMVN_STEM, KIND, LANG_DIR, MODEL_FILE, NETWORK_
 from cgs.decode.scores import PACKED_FILE
 from cgs.feats.archive import read_archive, write_archive
 from cgs.gmm.model import AcousticGmm
+from cgs.lang.pieces import SUBWORD
 from cgs.nn.network import MODEL_FILE as NETWORK_FILE
 from cgs.nn.network import WEIGHTS_FILE
 
@@ -128,6 +129,8 @@ def _write_search(root: Path, choice: Choice, decoded: str, results: dict[str, A
     options = _options(root, decoded)
     known = options["vocabularies"]
     vocabulary = choice.vocabulary or known[0]
+    if vocabulary == SUBWORD:
+        raise ConfigError(f"{root}: the vocabulary {SUBWORD!r} spells words in pieces, which an exported model cannot join", "choose another with --vocabulary")
     if not (root / "8-decode" / "graph" / vocabulary / GRAPH_FILE).is_file():
         raise ConfigError(f"{root}: no decoding graph of vocabulary {vocabulary!r}", f"vocabularies: {', '.join(known)}")
     _copy(root, f"8-decode/graph/{vocabulary}", GRAPH_FILE, out)

@@ -12,6 +12,7 @@ from cgs.base.files import write_json
 from cgs.gmm.model import AcousticGmm
 from cgs.lang.graph import build_hclg
 from cgs.lang.lang import load_lang
+from cgs.lang.pieces import language_dir
 
 GRAPH_FILE = "HCLG.fst"
 
@@ -27,7 +28,7 @@ def make_graph(lang_dir: Path, vocabulary: str, align_dir: Path, out: Path) -> N
         align_dir: what stage 4 made; its tree and transition model give H and C.
         out: where to write.
     """
-    gmm = AcousticGmm.load(align_dir)
+    gmm, lang_dir = AcousticGmm.load(align_dir), language_dir(lang_dir, vocabulary)
     graph: kaldifst.StdVectorFst = build_hclg(load_lang(lang_dir), lang_dir / f"G.{vocabulary}.fst", gmm.tree, gmm.transition_model)
     graph.write(str(out / GRAPH_FILE))
     n_arcs = sum(graph.num_arcs(state) for state in range(graph.num_states))

@@ -28,6 +28,7 @@ class Hypothesis:
         transition_ids: one for each of the T frames; empty where no path survived.
         graph_cost, acoustic_cost: of the best path, natural logarithms, scaled as the scores were.
         complete: False where no path reached a final state; the words are then those of the best partial path.
+        units: what the graph put out, where words are spelled in pieces.
     """
 
     words: tuple[str, ...]
@@ -35,6 +36,7 @@ class Hypothesis:
     graph_cost: float
     acoustic_cost: float
     complete: bool
+    units: tuple[str, ...] = ()
 
     @property
     def cost(self) -> float:

@@ -35,7 +35,16 @@ def notes(material: Material) -> list[str]:
     """What a reader must know: how rows are made, what the corpus's script says, which chips are too slow."""
     corpus = [f"{name}: {text}" for name, text in sorted(material.results["data"]["notes"].items())]
     warnings = {f"{system}: {text}" for (system, _), hardware in material.hardware.items() for text in hardware["warnings"]}
-    return [*NOTES, *corpus, *sorted(warnings)]
+    return [*NOTES, *guessed(material.results["lang"]), *corpus, *sorted(warnings)]
+
+
+def guessed(lang: dict[str, Any]) -> list[str]:
+    """A line on pronunciations that were guessed, where there are any."""
+    facts = lang.get("g2p") or {}
+    if not facts.get("n_guessed"):
+        return []
+    words = f"{facts['n_guessed']} words of the training text, {facts['n_running_guessed']} of its running words"
+    return [f"The pronunciations of {words}, are guessed from their spelling (2-lang/guessed.txt)."]
 
 
 def markdown(material: Material) -> str:

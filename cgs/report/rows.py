@@ -18,7 +18,7 @@ ROW_KEYS = (
 SCORE_KEYS = (
     "wer", "wer_ci", "ser", "ser_ci", "auc", "auc_ci", "rtf", "n_words", "n_utterances", "substitutions", "insertions", "deletions",
     "cer", "cer_ci", "n_characters", "confusions", "n_partial", "utterance_accuracy", "miss_rate_at_alarms_per_hour",
-    "lattice",
+    "lattice", "n_unknown", "n_unknown_recognised", "n_unknown_hypothesised", "unknown_recall", "unknown_precision",
 )  # fmt: skip
 MAIN = "test"
 """The condition that claims are made about; others are named after their split, or split/vocabulary."""

@@ -57,6 +57,7 @@ def tables(material: Material) -> list[Table]:
     for task in KINDS:
         told += [systems_table(material, task), seeds_table(material, task), comparison_table(material, task)]
         told += [conditions_table(material, task)]
+    told += [unknown_table(material)]
     told += [lattice_table(material), keyword_table(material), hardware_table(material), data_table(material), language_table(material), graph_table(material)]
     return [table for table in told if table.rows]
 
@@ -228,6 +229,18 @@ def graph_table(material: Material) -> Table:
         rows.append([graph["vocabulary"], str(graph["n_states"]), str(graph["n_arcs"]), *spent])
     caption = "Memory and processor time of the job that made it, at most and in all."
     return Table("Decoding graphs", ["vocabulary", "states", "arcs", "file", "memory", "time"], rows if material.rows("asr") else [], caption)
+
+
+def unknown_table(material: Material) -> Table:
+    """Words outside the training text: how many are recognised (first seed of each system); nothing where no vocabulary holds any."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    found = [row for main in (True, False) for row in material.rows("asr", main) if row.get("n_unknown")]
+    for row in found if any(row["n_unknown_hypothesised"] for row in found) else []:
+        name = "GMM" if row["method"] == "gmm" else f"{row['system']} {row['engine']}"
+        counts = [str(row[key]) for key in ("n_unknown", "n_unknown_recognised", "n_unknown_hypothesised")]
+        rows.setdefault((row["condition"], name), [row["condition"], name, *counts, percent(row["unknown_recall"]), percent(row["unknown_precision"])])
+    header = ["condition", "system", "spoken", "recognised", "put out", "recall, %", "precision, %"]
+    return Table(f"Words outside the training text: {KINDS['asr']}", header, sorted(rows.values()), "First seed of each system.")
 
 
 def keyword_table(material: Material) -> Table:

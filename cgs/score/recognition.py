@@ -9,7 +9,7 @@ Files beside result.json, for an engine, a split and, after the first, a vocabul
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from cgs.base.files import read_lines, write_text, writing
 from cgs.score.align_text import show_alignment, show_speakers
 from cgs.score.characters import score_characters
 from cgs.score.confusions import MOST, confusions, show_confusions
+from cgs.score.unknown import score_unknown
 from cgs.score.wer import ErrorCounts, align_words, count_pairs, error_columns, rate_interval, sentence_error_rate, spoken, total
 
 
@@ -55,14 +56,15 @@ class IntervalOptions:
     seed: int
 
 
-def score_recognition(utterances: Sequence[Recognised], options: IntervalOptions) -> dict[str, Any]:
+def score_recognition(utterances: Sequence[Recognised], options: IntervalOptions, known: Set[str] | None = None) -> dict[str, Any]:
     """Error rates of a split with their intervals.
 
     Args:
         utterances: of the split.
         options: of the intervals.
+        known: words of the training text, where those outside it are to be counted.
     Returns: wer, wer_ci, ser, ser_ci, cer, cer_ci (fractions; null where undefined), ci_unit, n_words, n_characters, n_utterances, n_partial,
-        the three kinds of errors, and the most frequent ones in `confusions`.
+        the three kinds of errors, the most frequent ones in `confusions`, and what `cgs.score.unknown` counts.
     """
     pairs = [align_words(spoken(u.ref), spoken(u.hyp)) for u in utterances]
     counts = [count_pairs(p) for p in pairs]
@@ -86,6 +88,7 @@ def score_recognition(utterances: Sequence[Recognised], options: IntervalOptions
         "deletions": summed.deletions,
         "confusions": confusions(pairs)[:MOST],
         **score_characters([(u.ref, u.hyp) for u in utterances], *settings),
+        **(score_unknown(pairs, known) if known is not None else {}),
     }
 
 

@@ -48,6 +48,18 @@ def choose_weights(
     return Tuned(scale, penalty, at_edge, {f"{s:g} {p:g}": rate for (s, p), rate in tried.items()})
 
 
+def choose_value(values: Sequence[float], rate: Callable[[float], float]) -> tuple[float, dict[str, float]]:
+    """Choose one weight by error rate.
+
+    Args:
+        values: to try; of equally good ones the middle one is chosen. A single one is taken untried.
+        rate: of a value, on dev.
+    Returns: the choice, and {"<value>": error rate on dev}.
+    """
+    tried = {value: rate(value) for value in values} if len(values) > 1 else dict.fromkeys(values, 0.0)
+    return _middle_of_best(values, tried), {f"{value:g}": found for value, found in tried.items()} if len(values) > 1 else {}
+
+
 def _middle_of_best(values: Sequence[float], rate: dict[float, float]) -> float:
     best = sorted(value for value in values if rate[value] == min(rate.values()))
     return best[(len(best) - 1) // 2]

@@ -27,6 +27,7 @@ def units(exp: Experiment) -> list[Unit]:
     """The one unit of this stage."""
     recipe = exp.recipe
     options: dict[str, Any] = {"data": recipe.data.model_dump(), "local": local_options(recipe).model_dump(), "seed": recipe.recipe.seed}
+    options |= {"lang": {"g2p": True}} if recipe.lang.g2p else {}
     return [exp.unit(NAME, options, ["0-corpus"], ["cgs.stages.data", f"local.{recipe.recipe.name}"])]
 
 
@@ -50,7 +51,7 @@ def run(exp: Experiment) -> None:
                 shutil.rmtree(left)
         corpus = local_module(recipe).prepare(root, out / "audio", local_options(recipe), recipe.recipe.seed)
         lexicon = with_silence(corpus.lexicon)
-        oov = check_words(corpus, lexicon, recipe.data.max_oov_fraction)
+        oov = check_words(corpus, lexicon, 1.0 if recipe.lang.g2p else recipe.data.max_oov_fraction)  # stage 2 checks what it cannot guess
         screened = screen(corpus, recipe.data)
         for name, utterances in screened.splits.items():
             _write_split(out, unit.path, name, utterances, screened)

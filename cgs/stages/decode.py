@@ -3,7 +3,8 @@
 Units: 8-decode/graph/<vocabulary>, 8-decode/adapt (fMLLR of the dev and test speakers, where the aligning model is
 speaker-adapted), 8-decode/gmm and 8-decode/<system>/seed<k>. The first vocabulary is decoded for
 every seed, further ones for a system's first seed. Weights of the search are chosen on dev with the float network and
-the first vocabulary, and serve the packed engine and the other vocabularies too, so that only the model differs.
+the first vocabulary, and serve the packed engine and the other vocabularies too, so that only the model differs; what a
+word spelled in pieces costs more is chosen likewise for the vocabulary "subword", in which alone there are such words.
 
 result.json: {"task", "engines": {engine: {condition: entry}}, "tuned"}; engines are "float" and "packed", or "gmm"; a
 condition is a split, or "<split>/<vocabulary>" after the first vocabulary. Entries: see `cgs.score.recognition` and

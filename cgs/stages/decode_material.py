@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cgs.base.experiment import Experiment, network_unit, system_unit
 from cgs.base.files import read_json, write_json
 from cgs.base.log import LOG
-from cgs.stages.decode_units import ADAPT_UNIT
+from cgs.stages.decode_units import ADAPT_UNIT, SUBWORD
 
 if TYPE_CHECKING:
     from cgs.decode.lattice_recogniser import LatticeRecogniser
@@ -49,15 +49,20 @@ def gmm_engine(exp: Experiment) -> tuple[tuple[str, str], Callable[[], Scores]]:
     return ("gmm", "speaker"), lambda: AcousticGmm.load(exp.root / "4-align").log_likelihoods
 
 
-def recogniser_of(exp: Experiment, vocabulary: str, insertion_penalty: float) -> Recogniser:
+def recogniser_of(exp: Experiment, vocabulary: str, insertion_penalty: float, spelling_cost: float = 0.0) -> Recogniser:
     from cgs.decode.recogniser import Recogniser
+    from cgs.lang.pieces import language_dir
 
     options, graph = exp.recipe.decode, exp.root / "8-decode" / "graph" / vocabulary
-    return Recogniser(exp.root / "2-lang", exp.root / "4-align", graph, options.beam, options.max_active, insertion_penalty, exp.recipe.feats.frame_shift)
+    lang, shift = language_dir(exp.root / "2-lang", vocabulary), exp.recipe.feats.frame_shift
+    return Recogniser(lang, exp.root / "4-align", graph, options.beam, options.max_active, insertion_penalty, shift, spelling_cost)
 
 
 def lattice_recogniser_of(exp: Experiment, network: bool, vocabulary: str) -> LatticeRecogniser | None:
-    """The recogniser that makes lattices, at the middle one of the scales to try; None where the recipe asks for none."""
+    """The recogniser that makes lattices, at the middle one of the scales to try.
+
+    Returns: None where the recipe asks for none, and for a vocabulary of pieces, whose lattices would hold pieces in place of words.
+    """
     from cgs.decode.lattice_recogniser import LatticeRecogniser
     from cgs.decode.rescoring import RESCORING_BEAM
     from cgs.lang.arpa import read_arpa
@@ -65,7 +70,7 @@ def lattice_recogniser_of(exp: Experiment, network: bool, vocabulary: str) -> La
     options, lang = exp.recipe.decode, exp.root / "2-lang"
     arpa, large = lang / f"G.{vocabulary}.arpa", lang / f"G.{vocabulary}.large.arpa"
     beam = options.lattice_beam or (RESCORING_BEAM if large.exists() else 0.0)
-    if not beam:
+    if not beam or vocabulary == SUBWORD:
         return None
     scales = sorted(options.acoustic_scales if network else options.gmm_acoustic_scales)
     models = (read_arpa(arpa), read_arpa(large)) if large.exists() else None
@@ -100,6 +105,13 @@ def interval_options(exp: Experiment) -> IntervalOptions:
     from cgs.score.recognition import IntervalOptions
 
     return IntervalOptions(exp.recipe.report.confidence, exp.recipe.report.bootstrap, exp.recipe.recipe.seed)
+
+
+def known_words(exp: Experiment) -> frozenset[str]:
+    """Words of the language-model text."""
+    from cgs.data.text import read_sentences
+
+    return frozenset(word for words in read_sentences(exp.root / "1-data" / "lm.txt") for word in words)
 
 
 def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

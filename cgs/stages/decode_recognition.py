@@ -16,13 +16,14 @@ from cgs.stages.decode_material import (
     gmm_engine,
     interval_options,
     kept,
+    known_words,
     lattice_recogniser_of,
     network_engines,
     recogniser_of,
     split_of,
     test_splits,
 )
-from cgs.stages.decode_units import ADAPT_UNIT, vocabularies_of
+from cgs.stages.decode_units import ADAPT_UNIT, SUBWORD, vocabularies_of
 
 if TYPE_CHECKING:
     from cgs.decode.lattice_recogniser import LatticeRecogniser
@@ -55,7 +56,11 @@ def recognise(exp: Experiment, out: Path, name: str, seed: int) -> dict[str, Any
     LOG.info("acoustic scale %g, insertion penalty %g", tuned.acoustic_scale, tuned.insertion_penalty)
     entries: dict[str, dict[str, Any]] = {engine: {} for engine in engines}
     for vocabulary in vocabularies:
-        decoded = functools.partial(_decoded, functools.partial(recogniser, vocabulary), functools.partial(lattices, vocabulary), tuned)
+        searcher = functools.partial(recogniser, vocabulary)
+        if vocabulary == SUBWORD:
+            facts |= kept(out / PARTS / "spelling.json", _spelling_cost(exp, features, first_scores, searcher, tuned))
+            searcher = functools.partial(searcher, spelling_cost=facts["spelling_cost"])
+        decoded = functools.partial(_decoded, searcher, functools.partial(lattices, vocabulary), tuned)
         for split in test_splits(exp):
             condition = split if vocabulary == vocabularies[0] else f"{split}/{vocabulary}"
             for engine, (kind, scores) in engines.items():
@@ -86,6 +91,29 @@ def _tune(
     return tuned
 
 
+def _spelling_cost(
+    exp: Experiment, features: tuple[str, str], scores: Callable[[], Scores], recogniser: Callable[..., Recogniser], tuned: Tuned
+) -> Callable[[], dict[str, Any]]:
+    """What a word spelled in pieces costs more, chosen by WER on dev at the weights chosen before."""
+
+    def make() -> dict[str, Any]:
+        from cgs.score.evaluation import error_rates
+        from cgs.score.tuning import choose_value
+
+        options = exp.recipe.decode
+        dev = split_of(exp, "dev", *features).sampled(options.max_dev_utterances)
+
+        def rate(cost: float) -> float:
+            searcher = recogniser(tuned.insertion_penalty, spelling_cost=cost)
+            return error_rates(dev, scores(), searcher, [tuned.acoustic_scale])[tuned.acoustic_scale]
+
+        cost, tried = choose_value(options.spelling_costs, rate)
+        LOG.info("cost of a spelled word %g; WER on dev by cost: %s", cost, tried)
+        return {"spelling_cost": cost, "spelling_tried": tried}
+
+    return make
+
+
 def _recognition(
     exp: Experiment, out: Path, stem: str, split: Split, scores: Callable[[], Scores], decoded: Callable[[Split, Scores], Decoded]
 ) -> Callable[[], dict[str, Any]]:
@@ -96,7 +124,7 @@ def _recognition(
         recognised, ctm, spent, more = decoded(split, scores())
         write_recognition(out, stem, recognised)
         write_text(out / f"{stem}.ctm", "".join(ctm))
-        entry = score_recognition(recognised, interval_options(exp))
+        entry = score_recognition(recognised, interval_options(exp), known_words(exp))
         LOG.info("%s: WER %s %%, %d of %d utterances without a complete path", stem, percent(entry["wer"]), entry["n_partial"], entry["n_utterances"])
         features = feature_rtf(split, exp.recipe.feats, exp.recipe.data.sample_rate, exp.recipe.data.resample)
         return entry | more | real_time_factors(spent | _adaptation_seconds(exp, split), split.total_seconds, features)

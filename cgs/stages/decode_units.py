@@ -13,6 +13,8 @@ from cgs.base.unit import Unit
 
 GMM_UNIT, ADAPT_UNIT = "8-decode/gmm", "8-decode/adapt"
 CODE = ["cgs.stages.decode"]
+SUBWORD = "subword"
+"""The vocabulary whose unknown words are spelled in pieces."""
 
 
 def decodes_gmm(exp: Experiment) -> bool:

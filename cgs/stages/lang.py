@@ -2,7 +2,8 @@
 
 Makes 2-lang/{words.txt,phones.txt,sets.txt,lexicon.txt,lexicon_disambig.txt,topo,L.fst,L_disambig.fst},
 G.<vocabulary>.{arpa,fst}, where it is asked for G.<vocabulary>.large.arpa for rescoring, and lang.json: numbers of special
-symbols, size of each model, and how well it predicts dev and test."""
+symbols, size of each model, and how well it predicts dev and test. With lang.g2p also guessed.txt, the pronunciations that were
+guessed; with the vocabulary "subword" the directory subword, see `cgs.lang.open_vocabulary`."""
 
 from __future__ import annotations
 
@@ -17,14 +18,17 @@ from cgs.base.log import LOG
 from cgs.base.unit import Unit
 
 if TYPE_CHECKING:
+    from cgs.data.lexicon import Pronunciations
     from cgs.lang.lang import Lang
 
 TITLE = "lexicon and language model"
+GUESSED = "guessed.txt"
 
 
 def units(exp: Experiment) -> list[Unit]:
     """The one unit of this stage."""
     options = {"lang": exp.recipe.lang.model_dump(), "files": _digests(exp)}
+    options |= {"data": {"max_oov_fraction": exp.recipe.data.max_oov_fraction}} if exp.recipe.lang.g2p else {}
     return [exp.unit("2-lang", options, inputs=["1-data"], code=["cgs.stages.lang"])]
 
 
@@ -34,15 +38,17 @@ def run(exp: Experiment) -> None:
     from cgs.data.text import listed, read_sentences
     from cgs.lang.grammar import unknown_words
     from cgs.lang.lang import load_lang, make_lang
+    from cgs.lang.pieces import SUBWORD
 
     (unit,) = units(exp)
     if unit.up_to_date():
         return
     data_dir, options = exp.root / "1-data", exp.recipe.lang
     with unit.writing() as out:
-        make_lang(out, read_lexicon(data_dir / "lexicon.txt"), options.silence_probability, options.position_dependent)
+        lexicon, sentences = read_lexicon(data_dir / "lexicon.txt"), read_sentences(data_dir / "lm.txt")
+        guessed = _guess(exp, out, lexicon, sentences) if options.g2p else {}
+        make_lang(out, lexicon, options.silence_probability, options.position_dependent)
         lang = load_lang(out)
-        sentences = read_sentences(data_dir / "lm.txt")
         unknown = unknown_words(sentences, lang)
         if unknown:
             LOG.info("  words of lm.txt outside the lexicon, taken as <unk>: %s", listed(unknown))
@@ -55,10 +61,37 @@ def run(exp: Experiment) -> None:
             "n_words": len(lang.lexicon),
             "n_unknown_lm_words": sum(unknown.values()),
             "vocabularies": {},
+            **guessed,
         }
         for vocabulary in options.vocabularies:
-            described["vocabularies"][vocabulary] = _grammar(exp, out, lang, sentences, vocabulary, data_dir)
+            if vocabulary != SUBWORD:
+                described["vocabularies"][vocabulary] = _grammar(exp, out, lang, sentences, vocabulary, data_dir)
+        if SUBWORD in options.vocabularies:
+            described["vocabularies"][SUBWORD] = _open_vocabulary(exp, lang, lexicon, sentences)
         write_json(out / "lang.json", described)
+
+
+def _guess(exp: Experiment, out: Path, lexicon: Pronunciations, sentences: list[tuple[str, ...]]) -> dict[str, Any]:
+    """Add guessed pronunciations to the lexicon, list them in guessed.txt, and say how many there are."""
+    from cgs.data.text import read_transcripts
+    from cgs.lang.g2p import complete, write_guesses
+
+    spoken = list(read_transcripts(exp.root / "1-data" / "train" / "text").values())
+    guesses, facts = complete(lexicon, [*sentences, *spoken], exp.recipe.data.max_oov_fraction)
+    lexicon |= {word: [guess.phones] for word, guess in guesses.items()}
+    write_guesses(out / GUESSED, guesses)
+    LOG.info("  %d pronunciations guessed, listed in 2-lang/%s", len(guesses), GUESSED)
+    return {"g2p": facts}
+
+
+def _open_vocabulary(exp: Experiment, lang: Lang, lexicon: Pronunciations, sentences: list[tuple[str, ...]]) -> dict[str, Any]:
+    """Make 2-lang/subword beside the vocabulary "train"."""
+    from cgs.lang.open_vocabulary import make_open_vocabulary
+
+    options = exp.recipe.lang
+    sizes = make_open_vocabulary(lang, lexicon, sentences, options.subword_pieces, options.subword_order, options.silence_probability)
+    LOG.info("  subword vocabulary: %d words, any other in %d units of %d pieces", sizes["words"], sizes["units"], sizes["pieces"])
+    return {"order": options.subword_order, "size": sizes, "prediction": {}}
 
 
 def _grammar(exp: Experiment, out: Path, lang: Lang, sentences: list[tuple[str, ...]], vocabulary: Any, data_dir: Path) -> dict[str, Any]:
