@@ -17,7 +17,7 @@ from cgs.base.errors import CgsError, ToolError
 
 NEEDED_DISK_BYTES = 10e9
 NEEDED_MEMORY_BYTES = 4e9
-IMPORTS = ("torch", "torchaudio", "soundfile", "kaldi_native_fbank", "kaldi_hmm_gmm", "kaldi_decoder", "kaldilm", "espeakng_loader")
+IMPORTS = ("torch", "torchaudio", "soundfile", "kaldi_native_fbank", "kaldi_hmm_gmm", "kaldi_decoder", "kaldilm", "sentencepiece", "espeakng_loader")
 
 
 def doctor(recipe: str, corpus: Path | None) -> int:

@@ -67,11 +67,10 @@ def learn_spellings(aligned: Sequence[AlignedWord], model: PieceModel) -> Spelli
     phones: dict[str, Phones] = {}
     words = []
     for word in aligned:
-        pieces = spell(word, model)
-        units = {unit_name(piece, not place, said): said for place, (piece, said) in enumerate(pieces)}
-        words.append(tuple(unit_name(piece, not place, said) for place, (piece, said) in enumerate(pieces)))
+        units = [(unit_name(piece, not place, said), said) for place, (piece, said) in enumerate(spell(word, model))]
         letters = {unit_name(letter, begins, run): run for letter, run in zip(word.word, word.runs, strict=True) if run for begins in (True, False)}
-        phones |= units | letters
+        words.append(tuple(name for name, _ in units))
+        phones |= dict(units) | letters
     return Spellings(dict(sorted(phones.items())), words)
 
 

@@ -85,6 +85,16 @@ def test_silent_pieces_join_their_neighbours() -> None:
     assert spell(AlignedWord("gnat", ((), ("N",), ("AE",), ("T",))), letters) == [("gn", ("N",)), ("a", ("AE",)), ("t", ("T",))]
 
 
+def test_spellings_repeat_what_words_repeat() -> None:
+    class Letters(PieceModel):
+        def split(self, word: str) -> list[str]:
+            return list(word)
+
+    told = learn_spellings([AlignedWord("annan", (("A",), ("N",), ("N",), ("A",), ()))], Letters(b""))
+    assert told.words == [("\u2581a/A", "+n/N", "+n/N", "+an/A")]
+    assert told.phones.keys() == {"\u2581a/A", "\u2581n/N", "+a/A", "+n/N", "+an/A"}
+
+
 def test_phones_are_marked_by_their_place_in_the_word_across_pieces() -> None:
     known = dict.fromkeys(["A_B", "A_I", "A_E", "A_S", "B_I", "C"], 1)
     assert placed(("A", "A", "A"), True, True, known) == ("A_B", "A_I", "A_E")

@@ -28,7 +28,7 @@ TINY = {
     "local.train_speakers": 6, "local.dev_speakers": 2, "local.test_speakers": 4, "local.lm_sentences": 200,
     "align.mono_iterations": 12, "align.mono_gaussians": 150, "align.tri_iterations": 6, "align.n_leaves": 140, "align.tri_gaussians": 300,
     "align.max_failed_fraction": 0.3, "align.model": "sat", "nn.features": "fmllr", "feats.speeds": [0.9],
-    "nn.mel_warp": 0.0, "nn.frequency_masks": 0,
+    "nn.mel_warp": 0.0, "nn.frequency_masks": 0, "lang.vocabularies": ["train", "subword"], "lang.subword_pieces": 60, "decode.spelling_costs": [0.0, 3.0],
     "nn.epochs": 12, "nn.minibatch": 128, "nn.learning_rate": 2e-3, "nn.dropout": 0.0, "kws.epochs": 5, "kws.minibatch": 128, "kws.dropout": 0.0,
     "pack.epochs": 1, "decode.beam": 9.0, "decode.acoustic_scales": [0.1, 0.2], "decode.insertion_penalties": [0.0], "decode.rate_exponent": 1.0,
     "report.bootstrap": 100, "hardware.supply_v": [0.6, 0.9],

@@ -16,7 +16,7 @@ from cgs.base.errors import DataError
 from cgs.base.experiment import Experiment
 from cgs.base.options import ReportOptions
 from cgs.report import comparison, plots, provenance
-from cgs.report.markdown import markdown
+from cgs.report.markdown import markdown, notes
 from cgs.report.page import page
 from cgs.report.results import gather
 from cgs.report.rows import ROW_KEYS
@@ -134,6 +134,27 @@ def test_page_tells_the_most_frequent_errors(made, written):
     found = json.loads((made.root / "8-decode/cgs/seed1/result.json").read_text())["engines"]["packed"]["test"]["confusions"]
     ref, hyp, n = found[0]
     assert hyp == "wrong" and n >= found[1][2] and f"<td>{ref} &gt; wrong: {n}</td>" in (written / "index.html").read_text(encoding="utf-8")
+
+
+def test_words_outside_the_text_have_a_table_where_a_vocabulary_holds_any(made):
+    material = gather(made)
+    title = "Words outside the training text: recognition"
+    assert title not in {table.title for table in tables(material)}
+    for row in material.rows("asr") + material.rows("asr", main=False):
+        opened = row["condition"] != "test"
+        row |= {"n_unknown": 40, "n_unknown_recognised": 10 * opened, "n_unknown_hypothesised": 16 * opened}
+        row |= {"unknown_recall": 0.25 * opened, "unknown_precision": 0.625 if opened else None}
+    (table,) = (table for table in tables(material) if table.title == title)
+    assert len(table.rows) == 10, "the GMM, and two engines of two systems, in two conditions"
+    assert ["test", "cgs packed", "40", "0", "0", "0.00", "-"] in table.rows
+    assert ["test/lexicon", "GMM", "40", "10", "16", "25.00", "62.50"] in table.rows
+
+
+def test_guessed_pronunciations_are_told(made):
+    material = gather(made)
+    assert not any("guessed" in note for note in notes(material))
+    material.results["lang"]["g2p"] = {"n_guessed": 3, "n_running_guessed": 7, "n_left": 0}
+    assert any("3 words of the training text, 7 of its running words, are guessed from their spelling" in note for note in notes(material))
 
 
 def test_lattices_and_graphs_have_tables(made, written):
