@@ -1,4 +1,4 @@
-"""Stages 2, 8 and 10 with an open vocabulary on a planted experiment: a word that no text and no lexicon has comes back, with its times; closed results stay."""
+"""Stages 2, 8 and 10 with an open vocabulary on a planted experiment: a word that no text and no lexicon has comes back with its times; closed results stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words in pieces: text comes back whatever its script, L holds exactly the spellings of a word, phones carry the marks of their place, G adds spelled words."""
+"""Words in pieces: text comes back whatever its script, L holds exactly the spellings of a word, phones carry marks of place, G adds spelled words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cgs.lang.lang import Lang, load_lang, make_lang, read_fst
 from cgs.lang.letter_phones import AlignedWord, align_lexicon
 from cgs.lang.open_vocabulary import make_open_vocabulary
 from cgs.lang.pieces import MODEL_FILE, PieceModel, check_words, goes_on, has_pieces, is_piece, join, language_dir, train_pieces, unit_name
-from cgs.lang.subword import learn_spellings, open_grammar, piece_lexicon, placed, spell, train_spelling
+from cgs.lang.subword import learn_spellings, open_grammar, placed, spell, train_spelling
 
 LEXICON: Pronunciations = {
     "ab": [("a", "b")],
