@@ -102,10 +102,11 @@ class ChunkSet:
         n = min(len(self.starts), max(1, round(n_frames * len(self.starts) / int(self.lengths.sum()))))
         return torch.from_numpy(np.unique(np.linspace(0, len(self.starts) - 1, n).round().astype(np.int64)))
 
-    def batch(self, examples: torch.Tensor) -> ChunkMinibatch:
-        """Chunks with their context, and their labels."""
+    def batch(self, examples: torch.Tensor, whole: torch.Tensor | None = None) -> ChunkMinibatch:
+        """Chunks with their context, and their labels; as long as the longest, of the whole minibatch where this is a share of one."""
         starts, lengths, ends = self.starts[examples], self.lengths[examples], self.utterance_ends[self.utterances[examples]]
-        place = torch.arange(int(lengths.max()) + self.left + self.right, device=starts.device)
+        longest = lengths.max() if whole is None else self.lengths[whole].max()
+        place = torch.arange(int(longest) + self.left + self.right, device=starts.device)
         rows = torch.minimum(starts[:, None] - self.left + place, ends[:, None] - 1)
         inside = place[: len(place) - self.left - self.right]
         labels = self.labels[torch.minimum(starts[:, None] + inside, ends[:, None] - 1)].masked_fill(inside >= lengths[:, None], NO_LABEL)

@@ -69,8 +69,8 @@ class ExampleSet(Protocol):
     def spread(self, n_frames: int) -> torch.Tensor:
         """Positions of examples with about so many frames, evenly spread over the set."""
 
-    def batch(self, examples: torch.Tensor) -> Minibatch:
-        """The minibatch of some positions."""
+    def batch(self, examples: torch.Tensor, whole: torch.Tensor | None = None) -> Minibatch:
+        """The minibatch of some positions, or a process's share of one, laid out as it would be in the whole."""
 
 
 @dataclass
@@ -121,7 +121,7 @@ class FrameSet:
         """Frames evenly spread over the set; see `ExampleSet`."""
         return torch.from_numpy(np.unique(np.linspace(0, len(self) - 1, min(n_frames, len(self))).round().astype(np.int64)))
 
-    def batch(self, examples: torch.Tensor) -> Minibatch:
+    def batch(self, examples: torch.Tensor, whole: torch.Tensor | None = None) -> Minibatch:
         """Spliced inputs (n, width * D) and labels (n,) of some frames."""
         n_rows, dimension = self.features.shape
         windows = self.features.as_strided((n_rows - self.width + 1, self.width * dimension), (dimension, 1))

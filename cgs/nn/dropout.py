@@ -67,6 +67,12 @@ def _random_bytes(x: torch.Tensor, axis: int) -> torch.Tensor:
     return words.view(torch.uint8)[:n_bytes].view(shape).narrow(axis, first * rows, x.shape[axis])
 
 
+def dropout(x: torch.Tensor, probability: float, axis: int = 0) -> torch.Tensor:
+    """Dropout alone, of values of either sign; see `relu_dropout`."""
+    dropped = round(probability * BYTE_VALUES)
+    return x * _random_bytes(x, axis).to(x.dtype).ge_(dropped).mul_(BYTE_VALUES / (BYTE_VALUES - dropped)) if dropped else x
+
+
 def relu_dropout(x: torch.Tensor, probability: float, axis: int = 0) -> torch.Tensor:
     """ReLU, then dropout with a probability rounded to 1/256; 0 is ReLU alone.
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-from torch.nn import functional as F
 
+from cgs.nn.dropout import dropout
 from cgs.nn.layers import Layer, Network, Spec, feature_major, features_first, spliced
 from cgs.nn.lstm_loop import LstmLoop
 from cgs.sparse.layer import BlockSparseLinear
@@ -61,11 +61,11 @@ class Lstm(Network):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, left + T + right, n_in) frames with their context -> (N, T, n_out) logits. Raises: ShapeError: another width, or no frame."""
-        dropout = self.spec.dropout if self.training else 0.0
+        probability = self.spec.dropout if self.training else 0.0
         x = spliced(features_first(x, self.spec), self.spec.offsets).transpose(1, 2).contiguous()
         layers = list(self.each_layer())
         for from_below, recurrent in zip(layers[:-1:2], layers[1::2], strict=True):
-            x = F.dropout(_run(from_below, recurrent, x), dropout, self.training)
+            x = dropout(_run(from_below, recurrent, x), probability, axis=2)
         x = x[:, self.spec.warmup + self.spec.label_delay :]
         return feature_major(layers[-1], x.flatten(1)).t().unflatten(0, x.shape[1:]).transpose(0, 1)
 

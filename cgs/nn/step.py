@@ -90,7 +90,7 @@ def gradients(network: Network, examples: ExampleSet, part: torch.Tensor, object
     totals = torch.zeros(3, dtype=torch.float64, device=part.device)
     if len(share):
         with share_of_minibatch(first, len(share), len(part)):
-            totals = _learn_from(network, examples.batch(share), objective, matmul, len(part))
+            totals = _learn_from(network, examples.batch(share, part), objective, matmul, len(part))
     return members.sum_gradients(network, totals.float(), len(part)).double()
 
 

@@ -31,9 +31,9 @@ class UtteranceSet(ChunkSet):
         parts = self._parts(order[self.lengths[order].argsort(stable=True)], MINIBATCH_FRAMES)
         return [parts[index] for index in torch.randperm(len(parts), generator=generator).tolist()]
 
-    def batch(self, examples: torch.Tensor) -> ChunkMinibatch:
+    def batch(self, examples: torch.Tensor, whole: torch.Tensor | None = None) -> ChunkMinibatch:
         """Utterances with their context, and their labels."""
-        batch = super().batch(examples)
+        batch = super().batch(examples, whole)
         if not self.spliced:
             return batch
         width = self.left + 1 + self.right

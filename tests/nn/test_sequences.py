@@ -11,7 +11,9 @@ import torch
 from cgs.base.options import SystemOptions, TrainOptions
 from cgs.nn import train as train_module
 from cgs.nn.checkpoint import CHECKPOINT_FILE
+from cgs.nn.chunks import make_chunks
 from cgs.nn.data import NO_LABEL
+from cgs.nn.dropout import share_of_minibatch
 from cgs.nn.forward import logits
 from cgs.nn.network import build_network, load_network
 from cgs.nn.parallel import Group
@@ -188,3 +190,28 @@ def test_dropped_weights_never_come_back(tmp_path: Path) -> None:
 def test_options_of_another_kind_of_network_are_refused(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SystemOptions(task="asr", method="dense", **options)
+
+
+@EACH
+def test_shares_of_a_minibatch_make_the_gradients_of_the_whole(name: str) -> None:
+    """Chunks of unlike length in the shares of three processes: the same dropout, and gradients that add up."""
+    system, length = SYSTEMS[name], [60, 23, 41, 7]
+    data = {f"u{index}": pair for index, pair in enumerate(marked(1, 4))}
+    features = {key: f[:n] for (key, (f, _)), n in zip(data.items(), length, strict=True)}
+    labels = {key: last_mark(marks)[:n] for (key, (_, marks)), n in zip(data.items(), length, strict=True)}
+    view = view_of(system, OPTIONS)
+    chunks = make_chunks(features, labels, view.left, view.right, 0)
+    network, part = build_network(spec(system, 4)).train(), torch.tensor([1, 3, 0, 2])
+    found = []
+    for shares in ([part], part.split([2, 1, 1])):
+        network.zero_grad()
+        first = 0
+        for share in shares:
+            torch.manual_seed(3)
+            batch = chunks.batch(share, part)
+            with share_of_minibatch(first, len(share), len(part)):
+                frame_loss(network(batch.inputs), batch, "sum").backward()
+            first += len(share)
+        found.append([p.grad.clone() for p in network.parameters()])
+    for whole, summed in zip(*found, strict=True):
+        torch.testing.assert_close(summed, whole, atol=1e-5, rtol=1e-4)
