@@ -24,7 +24,7 @@ from cgs.lang.tables import add_disambiguation, write_symbols
 
 
 def make_open_vocabulary(
-    lang: Lang, plain: Pronunciations, sentences: Sequence[Sentence], n_pieces: int, order: int, silence_probability: float
+    lang: Lang, plain: Pronunciations, sentences: Sequence[Sentence], n_pieces: int, order: int, silence_probability: float, position_dependent: bool = False
 ) -> dict[str, int]:
     """Make the directory beside the closed vocabulary's files, of which G.train.arpa is read.
 
@@ -34,7 +34,7 @@ def make_open_vocabulary(
         sentences: language-model text; pieces are learnt from its words alone.
         n_pieces: of the sentencepiece model.
         order: of the model of spellings.
-        silence_probability: of silence at a word boundary.
+        silence_probability, position_dependent: as `make_lang` was given them.
     Returns: sizes: words, pieces, units, n-grams of each order, states and arcs of G.
     """
     out = language_dir(lang.directory, SUBWORD)
@@ -48,7 +48,7 @@ def make_open_vocabulary(
     model.write(out / MODEL_FILE)
     write_arpa(out / "spelling.arpa", spelling)
     words = [*sorted(lang.words, key=lang.words.__getitem__), *spellings.phones]
-    pieces = piece_lexicon(spellings.phones, lang.phones, position_dependent=any(len(phones) > 1 for phones in lang.phone_sets))
+    pieces = piece_lexicon(spellings.phones, lang.phones, position_dependent)
     _write_language(out, lang, words, pieces, silence_probability)
     rate = sum(count == 1 for count in counts.values()) / counts.total()
     numbers = {word: number for number, word in enumerate(words)}

@@ -89,7 +89,8 @@ def _open_vocabulary(exp: Experiment, lang: Lang, lexicon: Pronunciations, sente
     from cgs.lang.open_vocabulary import make_open_vocabulary
 
     options = exp.recipe.lang
-    sizes = make_open_vocabulary(lang, lexicon, sentences, options.subword_pieces, options.subword_order, options.silence_probability)
+    settings = options.subword_pieces, options.subword_order, options.silence_probability, options.position_dependent
+    sizes = make_open_vocabulary(lang, lexicon, sentences, *settings)
     LOG.info("  subword vocabulary: %d words, any other in %d units of %d pieces", sizes["words"], sizes["units"], sizes["pieces"])
     return {"order": options.subword_order, "size": sizes, "prediction": {}}
 

@@ -46,7 +46,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Lang:
     make_lang(tmp_path, LEXICON, 0.5, request.param)
     lang = load_lang(tmp_path)
     make_grammar(tmp_path, lang, TEXT, "train", 2)
-    make_open_vocabulary(lang, LEXICON, TEXT, 6, 3, 0.5)
+    make_open_vocabulary(lang, LEXICON, TEXT, 6, 3, 0.5, request.param)
     return load_lang(language_dir(tmp_path, "subword"))
 
 
