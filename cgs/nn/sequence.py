@@ -17,7 +17,6 @@ from cgs.nn.chunks import ChunkMinibatch
 from cgs.nn.data import NO_LABEL, Minibatch
 from cgs.nn.denominator import Denominator, denominator_graph
 from cgs.nn.step import frame_loss
-from cgs.nn.utterances import by_utterance
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class MutualInformation:
         scores = self.scale * (torch.log_softmax(outputs.float(), dim=-1) - self.log_prior)
         spoken = batch.labels != NO_LABEL
         said = scores[spoken].gather(1, batch.labels[spoken][:, None]).sum()
-        possible = self.graph.log_sum(by_utterance(scores, batch.lengths), batch.lengths).sum()
+        possible = self.graph.log_sum(scores.view(len(batch.lengths), -1, scores.shape[-1]), batch.lengths).sum()
         loss = (possible - said) / self.scale + self.cross_entropy * frame_loss(outputs, batch, "sum")
         return loss / spoken.sum() if reduction == "mean" else loss
 

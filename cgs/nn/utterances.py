@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ class UtteranceSet(ChunkSet):
     """Whole utterances; see `ExampleSet`.
 
     Args:
-        spliced: for networks whose inputs come spliced: inputs (n, n_in) and labels (n,) hold one utterance's frames after the other's.
+        spliced: for networks whose inputs come spliced: inputs (N * T, n_in) and labels (N * T,), padding included.
     """
 
     spliced: bool = False
@@ -38,15 +38,9 @@ class UtteranceSet(ChunkSet):
             return batch
         width = self.left + 1 + self.right
         windows = batch.inputs.unfold(1, width, 1).transpose(2, 3).flatten(2)
-        real = torch.arange(windows.shape[1], device=windows.device) < batch.lengths[:, None]
-        return ChunkMinibatch(windows[real], batch.labels[real], batch.utterances, batch.first_frames, batch.lengths)
+        return replace(batch, inputs=windows.flatten(0, 1), labels=batch.labels.flatten())
 
 
 def make_utterances(features: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], left: int, right: int, spliced: bool) -> UtteranceSet:
     """Lay out the utterances that have labels; arguments and errors as for `make_frames` and `UtteranceSet`."""
     return UtteranceSet(**vars(make_chunks(features, labels, left, right, 0)), spliced=spliced)
-
-
-def by_utterance(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """(n, P) values of one utterance's frames after the other's as (N, T, P), zeros after each; what is (N, T, P) stays."""
-    return values if values.ndim == 3 else torch.nn.utils.rnn.pad_sequence(list(values.split(lengths.tolist())), batch_first=True)

@@ -21,6 +21,7 @@ from cgs.gmm.tree import monophone_tree
 from cgs.gmm.tree_format import tree_bytes
 from cgs.lang.lang import Lang, load_lang, make_lang
 from cgs.nn.denominator import Denominator, denominator_graph
+from cgs.nn.dropout import share_of_minibatch
 from cgs.nn.feedforward import NetworkSpec
 from cgs.nn.layers import Spec
 from cgs.nn.network import build_network, load_network
@@ -166,7 +167,28 @@ def test_minibatches_hold_every_utterance_once_and_few_frames() -> None:
     examples, _, _ = utterances(True)
     parts = examples.shuffled(NnOptions(), torch.Generator().manual_seed(0))
     assert sorted(torch.cat(parts).tolist()) == [0, 1, 2]
-    assert examples.batch(parts[0]).inputs.shape == (sum(LENGTHS.values()), 6)
+    batch = examples.batch(parts[0])
+    assert batch.inputs.shape == (len(LENGTHS) * max(LENGTHS.values()), 6) and batch.n_frames == sum(LENGTHS.values())
+
+
+@pytest.mark.parametrize("spliced", [True, False])
+def test_shares_of_a_minibatch_have_the_gradients_of_the_whole(spliced: bool) -> None:
+    """With dropout, which is drawn for the whole minibatch: what two processes sum up is what one computes."""
+    examples, _, _ = utterances(spliced)
+    shape = {"hidden": (8,), "n_out": N_PDFS, "dropout": 0.5}
+    network = build_network(NetworkSpec(n_in=6, **shape) if spliced else TdnnSpec(n_in=2, offsets=((-1, 0, 1),), **shape)).train()
+    objective, whole = MutualInformation(drawn_graph(), torch.zeros(N_PDFS), 1.0, 0.1), torch.tensor([0, 1, 2])
+    found = []
+    for shares in ([whole], [whole[:1], whole[1:]]):
+        network.zero_grad()
+        for share in shares:
+            torch.manual_seed(7)
+            with share_of_minibatch(int(share[0]), len(share), len(whole)):
+                batch = examples.batch(share, whole)
+                objective(network(batch.inputs), batch, "sum").backward()
+        found.append([parameter.grad.clone() for parameter in network.parameters() if parameter.grad is not None])
+    for one, both in zip(*found, strict=True):
+        torch.testing.assert_close(one, both)
 
 
 def trained(directory: Path, sequel: Sequel) -> float:
