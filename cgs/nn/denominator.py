@@ -214,5 +214,5 @@ def _csr(rows: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, shape:
     matrix = sparse.coo_matrix((values.numpy(), (rows.numpy(), columns.numpy())), shape=shape).tocsr()
     pointers, places = torch.from_numpy(matrix.indptr.astype(np.int64)), torch.from_numpy(matrix.indices.astype(np.int64))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support is in beta|invariant checks are implicitly)")
         return torch.sparse_csr_tensor(pointers, places, torch.from_numpy(matrix.data), shape, check_invariants=True)

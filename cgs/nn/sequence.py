@@ -23,6 +23,8 @@ from cgs.nn.step import frame_loss
 class MutualInformation:
     """The negative log posterior of the aligned path, a frame, with some cross-entropy to keep it from overfitting.
 
+    The path's own probability in the graph, which no weight changes, is left out, so the loss may be below 0.
+
     Args:
         graph: the denominator.
         log_prior: (P,) float32, taken off log posteriors as in decoding.

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from cgs.base.experiment import Experiment
 from cgs.base.files import write_json, write_text
@@ -128,7 +127,6 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         _make_alignments(root, load_lang(root / "2-lang"), stretches)
         for stage in (acoustic, keyword, pack, decode):
             stage.run(exp)
-    torch.set_flush_denormal(False)  # training sets it for its process, which here is that of the other tests too
     options = {"recipe": RECIPE["recipe"], "corpus": RECIPE["corpus"]}
     with _unit(root, "10-report", options).writing() as out:
         write_json(out / "results.json", {"commit": "abc", "config_digest": "1", "data_digest": "2"})

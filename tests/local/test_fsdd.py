@@ -109,7 +109,7 @@ def test_the_folder_of_recordings_will_do(tmp_path: Path) -> None:
 
 
 def test_recipe_and_variants(corpora: Path) -> None:
-    assert variant_names("fsdd") == ["leave_speakers_out", "paper_size"]
+    assert variant_names("fsdd") == ["leave_speakers_out", "paper_size", "tdnn_lstm"]
     for variant in ("", *variant_names("fsdd")):
         options = local_options(load_recipe("fsdd", variant))
         assert isinstance(options, fsdd.Options)

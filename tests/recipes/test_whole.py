@@ -35,8 +35,8 @@ TINY = {
     "systems.dense.hidden": [128, 128], "systems.cgs.hidden": [128, 128], "systems.cgs.block": 16,
     "systems.kws_dense.hidden": [96], "systems.kws_cgs.hidden": [96], "systems.kws_cgs.block": 16,
 }
-NOT_RESULTS = ("seconds", "rtf", "command", "commit", "machine", "made", "n_jobs")
-"""What may differ between two runs of the same thing: times, and how they were asked for."""
+NOT_RESULTS = ("seconds", "rtf", "peak_rss", "command", "commit", "machine", "made", "n_jobs")
+"""What may differ between two runs of the same thing: times, memory, and how they were asked for."""
 
 
 def command(exp: Path, *more: str) -> list[str]:
