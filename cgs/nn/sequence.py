@@ -4,13 +4,12 @@ Owns the objective, a loss like the cross-entropy of frames; the sum over everyt
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from cgs.base.files import read_lines
+from cgs.data.textgrid import read_ctm
 from cgs.gmm.model import AcousticGmm
 from cgs.lang.lang import load_lang
 from cgs.nn.chunks import ChunkMinibatch
@@ -64,8 +63,5 @@ def mutual_information(align: Path, lang_dir: Path, log_prior: torch.Tensor, sca
         log_prior, scale, cross_entropy: see `MutualInformation`.
     """
     numbers = load_lang(lang_dir).phones
-    strings: defaultdict[str, list[int]] = defaultdict(list)
-    for line in read_lines(align / "train.phones.ctm"):
-        utterance, _, _, _, phone = line.split()[:5]
-        strings[utterance].append(numbers[phone])
-    return MutualInformation(denominator_graph(AcousticGmm.load(align), strings.values()), log_prior.float(), scale, cross_entropy)
+    strings = [[numbers[phone.label] for phone in phones] for phones in read_ctm(align / "train.phones.ctm").values()]
+    return MutualInformation(denominator_graph(AcousticGmm.load(align), strings), log_prior.float(), scale, cross_entropy)

@@ -25,20 +25,21 @@ def make_adaptation(exp: Experiment) -> None:
 
     with adapt_unit(exp).writing() as out:
         splits = ["dev", *test_splits(exp)]
-        items = [(exp, out / PARTS, split, part) for split in splits for part in range(ADAPT_PARTS)]
-        told = run_jobs(_adapt_part, items, [f"adapt-{split}.{part}" for _, _, split, part in items], exp.n_jobs, exp.log_dir(8))
+        usual_phone = _usual_phone(exp)
+        items = [(exp, out / PARTS, split, part, usual_phone) for split in splits for part in range(ADAPT_PARTS)]
+        told = run_jobs(_adapt_part, items, [f"adapt-{split}.{part}" for _, _, split, part, _ in items], exp.n_jobs, exp.log_dir(8))
         for index, split in enumerate(splits):
             mine = told[index * ADAPT_PARTS : (index + 1) * ADAPT_PARTS]
             write_fmllr(out, split, {speaker: matrix for part in mine for speaker, matrix in part.fmllr.items()}, exp.root / ADAPT_UNIT)
         spent = {split: sum(part.seconds for part in told[i * ADAPT_PARTS : (i + 1) * ADAPT_PARTS]) for i, split in enumerate(splits)}
         lengths: dict[str, dict[str, float]] = {split: {} for split in splits}
-        for (_, _, split, _), part in zip(items, told, strict=True):
+        for (_, _, split, *_), part in zip(items, told, strict=True):
             lengths[split] |= part.phone_length
-        write_json(out / "adapt.json", {"processor_seconds": spent, "usual_phone_length": _usual_phone(exp), "phone_length": lengths})
+        write_json(out / "adapt.json", {"processor_seconds": spent, "usual_phone_length": usual_phone, "phone_length": lengths})
         shutil.rmtree(out / PARTS)
 
 
-def _adapt_part(item: tuple[Experiment, Path, str, int]) -> Adapted:
+def _adapt_part(item: tuple[Experiment, Path, str, int, float]) -> Adapted:
     """Adapt to some of a split's speakers, or read what a killed run had finished."""
     from cgs.decode.adaptation import Adapted, estimate_fmllr
     from cgs.gmm.adapted import UNADAPTED_DIR, AdaptedFeatures
@@ -46,7 +47,7 @@ def _adapt_part(item: tuple[Experiment, Path, str, int]) -> Adapted:
     from cgs.lang.lang import load_lang
     from cgs.score.evaluation import read_split
 
-    exp, parts, name, part = item
+    exp, parts, name, part, usual_phone = item
     kept = parts / f"{name}.{part}.safetensors"
     if kept.exists():
         return Adapted.read(kept)
@@ -57,7 +58,7 @@ def _adapt_part(item: tuple[Experiment, Path, str, int]) -> Adapted:
     recogniser = recogniser_of(exp, exp.recipe.lang.vocabularies[0], 0.0)
     silence, options = load_lang(exp.root / "2-lang").silence_phones, exp.recipe.decode
     voices = split.of_speakers(speakers).items
-    found = estimate_fmllr(voices, model, unadapted, silence, recogniser, options.adaptation_scale, _usual_phone(exp), options.rate_exponent)
+    found = estimate_fmllr(voices, model, unadapted, silence, recogniser, options.adaptation_scale, usual_phone, options.rate_exponent)
     found.write(kept)
     return found
 
