@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed.nn  # before any group is joined: its functions hold the group they are imported in, whose threads then outlive it (torch 2.11)
 from torch import distributed, nn
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException, get_context, spawn
 
