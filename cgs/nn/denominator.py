@@ -23,6 +23,8 @@ from cgs.gmm.tree_stats import BOUNDARY
 
 SMALLEST = 1e-30
 """Keeps a division by a probability that vanished finite."""
+LARGEST = 1e30
+"""Bounds what a state promises of the frames after it: one that no path has come to may promise any amount."""
 
 
 @dataclass(frozen=True)
@@ -101,27 +103,24 @@ def forward_backward(graph: Denominator, scores: torch.Tensor, lengths: torch.Te
     highest = scores.max(dim=2).values
     emitted = (scores - highest[:, :, None]).exp().permute(1, 2, 0).contiguous()
     n_frames, _, n = emitted.shape
-    alphas = torch.empty(n_frames, len(graph.pdfs), n)
-    scales, total = torch.ones(n_frames, n), torch.zeros(n)
+    alphas, states = torch.empty(n_frames, len(graph.pdfs), n), torch.empty(len(graph.pdfs), n)
+    total = torch.zeros(n)
     for frame in range(n_frames):
         before = graph.forward @ alphas[frame - 1] if frame else graph.initial[:, None].expand(-1, n)
-        torch.mul(before, emitted[frame].index_select(0, graph.pdfs), out=alphas[frame])
+        torch.mul(before, torch.index_select(emitted[frame], 0, graph.pdfs, out=states), out=alphas[frame])
         sums = alphas[frame].sum(dim=0) + SMALLEST
-        inside = lengths > frame
-        total += torch.where(inside, sums.log() + highest[:, frame], 0.0)
-        scales[frame] = torch.where(inside, sums, 1.0)
-        alphas[frame] /= sums
+        total += torch.where(lengths > frame, sums.log() + highest[:, frame], 0.0)
+        ending = (alphas[frame] * graph.final[:, None]).sum(dim=0) / sums if (lengths == frame + 1).any() else sums
+        total += torch.where(lengths == frame + 1, (ending + SMALLEST).log(), 0.0)
+        emitted[frame + 1 :][:1] /= sums  # what scales the next frame, at a pdf rather than at each of its states
     occupancy, beta = torch.zeros(n_frames, graph.n_pdfs, n), torch.zeros(len(graph.pdfs), n)
     for frame in range(n_frames - 1, -1, -1):
         if frame + 1 < n_frames:
-            beta = graph.backward @ (beta * emitted[frame + 1].index_select(0, graph.pdfs) / scales[frame + 1])
-        last = lengths == frame + 1
-        if last.any():
-            ending = (alphas[frame] * graph.final[:, None]).sum(dim=0) + SMALLEST
-            total += torch.where(last, ending.log(), 0.0)
-            beta = torch.where(last, graph.final[:, None] / ending, beta)
-        posterior = alphas[frame] * beta
-        occupancy[frame] = graph.pooling @ (posterior / (posterior.sum(dim=0) + SMALLEST))
+            beta = graph.backward @ torch.index_select(emitted[frame + 1], 0, graph.pdfs, out=states).mul_(beta)
+            beta.clamp_(max=LARGEST)
+        beta = torch.where(lengths == frame + 1, graph.final[:, None], beta) if (lengths == frame + 1).any() else beta
+        pooled = graph.pooling @ torch.mul(alphas[frame], beta, out=states)
+        torch.div(pooled, pooled.sum(dim=0) + SMALLEST, out=occupancy[frame])
     return total, occupancy.permute(2, 0, 1).contiguous()
 
 

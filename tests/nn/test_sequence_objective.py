@@ -79,6 +79,16 @@ def test_scores_far_from_zero_neither_vanish_nor_overflow() -> None:
     assert torch.isfinite(far).all() and far.item() == pytest.approx(near.item() - 500 * 200, rel=1e-5)
 
 
+def test_a_state_that_no_path_comes_to_may_promise_anything() -> None:
+    places = torch.tensor([(0, 0), (1, 1), (1, 0)])
+    graph = Denominator(torch.tensor([0, 1]), torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5]), places[:, 0], places[:, 1], torch.full((3,), 0.5), 2)
+    scores = torch.tensor([-4.0, 0.0]).repeat(1, 100, 1).requires_grad_()
+    total = graph.log_sum(scores, torch.tensor([100]))
+    total.sum().backward()
+    assert total.item() == pytest.approx(-400 + 100 * math.log(0.5), rel=1e-5)
+    assert torch.equal(scores.grad, torch.tensor([1.0, 0.0]).expand(1, 100, 2))
+
+
 def test_a_graph_travels_to_another_process_without_what_is_made_of_it() -> None:
     graph = drawn_graph()
     before = graph.log_sum(torch.zeros(1, 4, N_PDFS), torch.tensor([4]))
