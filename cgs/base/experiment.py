@@ -60,6 +60,11 @@ def network_unit(task: str, system: str, seed: int) -> str:
     return f"{'5-acoustic' if task == 'asr' else '6-keyword'}/{system}/seed{seed}"
 
 
+def labels_unit(labels: str) -> str:
+    """Name of the unit that holds the alignment of `systems.NAME.labels`: stage 4's for "gmm", "5-acoustic/dense/alignment" for "dense"."""
+    return "4-align" if labels == "gmm" else f"5-acoustic/{labels}/alignment"
+
+
 def system_unit(stage_dir: str, system: str, seed: int) -> str:
     """Name of the unit a later stage makes for a network: "7-pack/cgs/seed1". A system's name belongs to one task."""
     return f"{stage_dir}/{system}/seed{seed}"

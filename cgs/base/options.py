@@ -236,6 +236,7 @@ class SystemOptions(Options):
         [], description="tdnn: frames that each hidden layer sees of the one below, e.g. [[-2, -1, 0, 1, 2], [-1, 0, 1], [-3, 0, 3]]; lstm: those of the input"
     )
     label_delay: int = Field(5, ge=0, description="lstm: frames that are heard before a frame is named")
+    labels: str = Field("gmm", description="asr: whose alignment it learns from, the GMM's or that of an asr system further up, by its first seed")
     density: float = Field(1.0, gt=0, le=1, description="share of the weight blocks kept; 1 for dense")
     block: Positive = Field(1, description="side of a block, in weights; 1 for dense")
     dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
@@ -312,13 +313,15 @@ class DecodeOptions(Options):
     lattice_beam: float = Field(
         0.0, ge=0, description="0: the best path only; above 0: lattices of the word sequences up to this much worse, to choose weights in and for confidences"
     )
+    n_best: int = Field(0, ge=0, description="write that many word sequences of each lattice, best first, to *.nbest; 0 for none")
     mbr: bool = Field(False, description="take the words of least expected errors in the lattice (minimum Bayes risk) in place of the best path")
     gmm: bool = Field(True, description="also decode with the GMM, as a row beside the networks")
 
     @model_validator(mode="after")
     def _mbr_has_lattices(self) -> DecodeOptions:
-        if self.mbr and not self.lattice_beam:
-            raise ValueError("decode.mbr needs lattices; set decode.lattice_beam, e.g. to 6")
+        for name in ("mbr", "n_best"):
+            if getattr(self, name) and not self.lattice_beam:
+                raise ValueError(f"decode.{name} needs lattices; set decode.lattice_beam, e.g. to 6")
         return self
 
 
@@ -366,6 +369,16 @@ class Recipe(Options):
             raise ValueError(f"decode.rate_exponent needs the speakers' rates, which only align.model = \"sat\" finds, not {self.align.model}")
         if self.nn.features == "fmllr" and self.nn.cmvn != "speaker":
             raise ValueError(f"nn.features is fmllr, which rests on each speaker's mean and variance, but nn.cmvn is {self.nn.cmvn}; leave nn.cmvn out")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_are_there(self) -> Recipe:
+        earlier = ["gmm"]
+        for name, system in self.systems.items():
+            known = earlier if system.task == "asr" else ["gmm"]
+            if system.labels not in known:
+                raise ValueError(f'systems.{name}.labels is "{system.labels}"; a system of task {system.task} may name, in its place, {", ".join(known)}')
+            earlier += [name] if system.task == "asr" else []
         return self
 
     def has_task(self, task: str) -> bool:

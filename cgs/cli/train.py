@@ -46,6 +46,7 @@ def _train(args: argparse.Namespace, command: str) -> int:
                         log.LOG.info("stage %d %s: %s, %d processes", number, name, stage.TITLE, members.size)
                         for system, seed in json.loads(members.from_first(json.dumps(stage.waiting(exp)).encode())):
                             with stage.writing(exp, system, seed) if members.first else _throwaway() as out:
+                                members.from_first(b"")  # which may have aligned what they learn from
                                 stage.train(exp, system, seed, out)
         except RuntimeError as error:
             if members.first:

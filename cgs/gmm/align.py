@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from cgs.base.errors import TrainError
+from cgs.base.files import writing
+from cgs.feats.archive import write_archive
 from cgs.gmm import segments
 from cgs.gmm.chunk import AlignedUtterance
 from cgs.gmm.model import AcousticGmm
@@ -84,6 +86,24 @@ def align_with(workers: Workers, model: AcousticGmm, lang_dir: Path, beam: float
     failed = [name for result in workers.call("align", model, beam, retry_beam) for name in result.failed]
     found = [item for part in workers.call("alignments") for item in part]
     return [read_alignment(name, alignment, words, model, lang) for name, alignment, words in found], failed
+
+
+def write_alignments(directory: Path, split: str, alignments: Sequence[Alignment], lang: Lang, frame_shift: float, final_dir: Path) -> None:
+    """Write a split's alignments: `pdf_<split>` and `word_<split>` as Kaldi archives of one number a frame, words and phones as CTM.
+
+    Args:
+        directory, final_dir: where the files are written, and where they will lie in the end.
+        split: e.g. "train".
+        alignments: of its utterances.
+        lang: names of words and phones.
+        frame_shift: s.
+    """
+    write_archive(directory, f"pdf_{split}", [(a.id, a.pdfs) for a in alignments], final_dir)
+    write_archive(directory, f"word_{split}", [(a.id, a.words) for a in alignments], final_dir)
+    with writing(directory / f"{split}.ctm") as words, writing(directory / f"{split}.phones.ctm") as phones:
+        for alignment in alignments:
+            words.writelines(segments.ctm_lines(alignment.id, alignment.word_segments, lang.word_names, frame_shift))
+            phones.writelines(segments.ctm_lines(alignment.id, alignment.phone_segments, lang.phone_names, frame_shift))
 
 
 def check_failed(split: str, failed: Sequence[str], n_utterances: int, limit: float) -> None:

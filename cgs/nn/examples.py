@@ -43,35 +43,38 @@ class AcousticMaterial:
         pdfs: {utterance: (T,)}; copies of held-out utterances have none.
         held_out: utterances kept aside.
         prior: (P,) natural logarithm of the pdfs' priors.
+        phones: CTM of the training split's phones, as aligned.
     """
 
     features: dict[str, np.ndarray]
     pdfs: dict[str, np.ndarray]
     held_out: set[str]
     prior: np.ndarray
+    phones: Path
 
 
-def acoustic_material(root: Path, options: NnOptions) -> AcousticMaterial:
+def acoustic_material(root: Path, options: NnOptions, labels: str = "4-align") -> AcousticMaterial:
     """Read features and alignments.
 
     Args:
         root: the experiment's directory, with stages 3 and 4 done.
         options: kind of features and share held out.
+        labels: name of the unit that holds the alignments.
     Raises: DataError: missing or damaged.
     """
-    feats, align = root / "3-feats", root / "4-align"
-    pdfs = read_archive(align / "pdf_train.scp")
-    prior = log_prior(pdfs, int(read_json(align / "align.json")["n_pdfs"]))
+    feats = root / "3-feats"
+    pdfs = read_archive(root / labels / "pdf_train.scp")
+    prior = log_prior(pdfs, int(read_json(root / "4-align" / "align.json")["n_pdfs"]))
     held_out = held_out_utterances(read_utt2spk(feats / "utt2spk_train"), options.held_out_fraction)
-    features = _acoustic_features(feats, align, "train", options)
+    features = acoustic_features(root, "train", options)
     splits = read_json(feats / "feats.json")["splits"]
     if SPEED_SPLIT in splits:
-        pdfs |= {name: labels for name, labels in read_archive(align / f"pdf_{SPEED_SPLIT}.scp").items() if original(name) not in held_out}
-        features |= _acoustic_features(feats, align, SPEED_SPLIT, options)
+        pdfs |= {name: labels for name, labels in read_archive(root / labels / f"pdf_{SPEED_SPLIT}.scp").items() if original(name) not in held_out}
+        features |= acoustic_features(root, SPEED_SPLIT, options)
     if NOISY_SPLIT in splits:
-        noisy = _acoustic_features(feats, align, NOISY_SPLIT, options)
+        noisy = acoustic_features(root, NOISY_SPLIT, options)
         pdfs, features = pdfs | _noisy_labels(noisy, pdfs, held_out), features | noisy
-    return AcousticMaterial(features, pdfs, held_out, prior)
+    return AcousticMaterial(features, pdfs, held_out, prior, root / labels / "train.phones.ctm")
 
 
 def acoustic_examples(material: AcousticMaterial, options: NnOptions, view: View | None = None) -> Examples:
@@ -92,7 +95,7 @@ def sequence_examples(root: Path, material: AcousticMaterial, options: NnOptions
     sides = [{name: pdfs for name, pdfs in material.pdfs.items() if (name in material.held_out) == aside} for aside in (False, True)]
     training, held_out = (make_utterances(material.features, labels, view.left, view.right, not view.chunk_frames) for labels in sides)
     weights = options.sequence.acoustic_scale, options.sequence.cross_entropy
-    objective = mutual_information(root / "4-align", root / "2-lang", torch.from_numpy(material.prior), *weights)
+    objective = mutual_information(root / "4-align", root / "2-lang", material.phones, torch.from_numpy(material.prior), *weights)
     return Examples(training, held_out, options.features, objective)
 
 
@@ -101,10 +104,11 @@ def _noisy_labels(noisy: Iterable[str], labels: Mapping[str, np.ndarray], held_o
     return {name: labels[original(name)] for name in noisy if original(name) in labels and original(name) not in held_out}
 
 
-def _acoustic_features(feats: Path, align: Path, split: str, options: NnOptions) -> dict[str, np.ndarray]:
+def acoustic_features(root: Path, split: str, options: NnOptions) -> dict[str, np.ndarray]:
+    """{utterance: (T, D) float32} of the training split or its copies, normalised as acoustic networks take them."""
     if options.features == "fmllr":
-        return training_features(align, feats, split)
-    return load_features(feats, options.features, split, acoustic_cmvn(options))
+        return training_features(root / "4-align", root / "3-feats", split)
+    return load_features(root / "3-feats", options.features, split, acoustic_cmvn(options))
 
 
 def keyword_examples(root: Path, options: KwsOptions, view: View | None = None) -> tuple[Examples, list[str]]:
@@ -134,9 +138,9 @@ def keyword_examples(root: Path, options: KwsOptions, view: View | None = None) 
     return make_examples(features, labels, held_out, KEYWORD_KIND, options, (SILENCE_CLASS, OTHER_CLASS), options.frame_stride, view), classes
 
 
-def examples_for(root: Path, options: NnOptions | KwsOptions, view: View | None = None) -> Examples:
-    """What a trained network of the task that the options belong to goes on learning from."""
+def examples_for(root: Path, options: NnOptions | KwsOptions, view: View | None = None, labels: str = "4-align") -> Examples:
+    """What a trained network of the task that the options belong to goes on learning from; acoustic ones from the alignments of the unit `labels`."""
     if isinstance(options, KwsOptions):
         return keyword_examples(root, options, view)[0]
-    material = acoustic_material(root, options)
+    material = acoustic_material(root, options, labels)
     return sequence_examples(root, material, options, view) if options.sequence.epochs else acoustic_examples(material, options, view)

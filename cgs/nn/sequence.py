@@ -55,13 +55,14 @@ class MutualInformation:
         return loss / spoken.sum() if reduction == "mean" else loss
 
 
-def mutual_information(align: Path, lang_dir: Path, log_prior: torch.Tensor, scale: float, cross_entropy: float) -> MutualInformation:
+def mutual_information(align: Path, lang_dir: Path, phones: Path, log_prior: torch.Tensor, scale: float, cross_entropy: float) -> MutualInformation:
     """The objective of an experiment.
 
     Args:
         align, lang_dir: what stages 4 and 2 made.
+        phones: CTM of aligned phones, whose trigrams the denominator knows.
         log_prior, scale, cross_entropy: see `MutualInformation`.
     """
     numbers = load_lang(lang_dir).phones
-    strings = [[numbers[phone.label] for phone in phones] for phones in read_ctm(align / "train.phones.ctm").values()]
+    strings = [[numbers[phone.label] for phone in utterance] for utterance in read_ctm(phones).values()]
     return MutualInformation(denominator_graph(AcousticGmm.load(align), strings), log_prior.float(), scale, cross_entropy)

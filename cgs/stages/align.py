@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cgs.base.experiment import Experiment
-from cgs.base.files import write_json, writing
+from cgs.base.files import write_json
 from cgs.base.log import LOG
 from cgs.base.unit import Unit
 
@@ -37,7 +37,7 @@ def _make(exp: Experiment, unit: Unit, out: Path) -> None:
     from cgs.data.copies import SPEED_SPLIT
     from cgs.feats.archive import write_archive
     from cgs.gmm.adapted import UNADAPTED_DIR, write_fmllr
-    from cgs.gmm.align import align_features, align_with, check_failed, summary
+    from cgs.gmm.align import align_features, align_with, check_failed, summary, write_alignments
     from cgs.gmm.checkpoints import Checkpoints
     from cgs.gmm.train import moments, train
     from cgs.gmm.workers import Workers
@@ -62,7 +62,7 @@ def _make(exp: Experiment, unit: Unit, out: Path) -> None:
         check_failed(split, failed, len(utterances), options.max_failed_fraction)
         report["failed"][split], report["failed_utterances"][split], report["utterances"][split] = len(failed), failed, len(utterances)
         report["summary"][split] = figures = summary(aligned[split], model.n_pdfs, lang.silence_phone)
-        _write_split(exp, unit, out, split, aligned[split], lang)
+        write_alignments(out, split, aligned[split], lang, exp.recipe.feats.frame_shift, unit.path)
         silence = 100 * figures["silence_fraction"]
         LOG.info("  %s: %d utterances aligned, %d failed, silence %.1f %%", split, len(aligned[split]), len(failed), silence)
     model.save(out)
@@ -87,16 +87,3 @@ def _utterances(exp: Experiment, split: str) -> list[AlignedUtterance]:
     transcripts = speed_copies(transcripts, exp.recipe.feats.speeds) if copies else transcripts
     features = load_features(exp.root / "3-feats", "mfcc", split, "speaker")
     return [AlignedUtterance(name, transcripts[name].words, matrix, transcripts[name].speaker) for name, matrix in features.items()]
-
-
-def _write_split(exp: Experiment, unit: Unit, out: Path, split: str, alignments: list[Alignment], lang: Any) -> None:
-    from cgs.feats.archive import write_archive
-    from cgs.gmm.segments import ctm_lines
-
-    write_archive(out, f"pdf_{split}", [(a.id, a.pdfs) for a in alignments], unit.path)
-    write_archive(out, f"word_{split}", [(a.id, a.words) for a in alignments], unit.path)
-    shift = exp.recipe.feats.frame_shift
-    with writing(out / f"{split}.ctm") as words, writing(out / f"{split}.phones.ctm") as phones:
-        for alignment in alignments:
-            words.writelines(ctm_lines(alignment.id, alignment.word_segments, lang.word_names, shift))
-            phones.writelines(ctm_lines(alignment.id, alignment.phone_segments, lang.phone_names, shift))

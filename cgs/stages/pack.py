@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgs.base.experiment import Experiment, network_unit, system_unit
+from cgs.base.experiment import Experiment, labels_unit, network_unit, system_unit
 from cgs.base.files import write_json
 from cgs.base.jobs import run_jobs
 from cgs.base.log import LOG
@@ -38,7 +38,7 @@ def run(exp: Experiment) -> None:
 def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
     training = _training(exp, system).model_dump(exclude=UNUSED | UNSTAMPED | system.unread)
     options: dict[str, Any] = {"pack": exp.recipe.pack.model_dump(), "bits": system.bits, "training": training, "device": exp.device}
-    labels = ["3-feats", "4-align"] if system.task == "asr" else ["1-data", "2-lang", "3-feats", "4-align"]
+    labels = [*dict.fromkeys(["3-feats", "4-align", labels_unit(system.labels)])] if system.task == "asr" else ["1-data", "2-lang", "3-feats", "4-align"]
     return exp.unit(system_unit("7-pack", name, seed), options, [network_unit(system.task, name, seed), *labels], ["cgs.stages.pack"])
 
 
@@ -71,7 +71,7 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
             return
         context = facts["features"]["left"], facts["features"]["right"]
         tuning = tuning_options(_training(exp, system), options, *context)
-        examples = examples_for(exp.root, tuning, view_of(system, tuning))
+        examples = examples_for(exp.root, tuning, view_of(system, tuning), labels_unit(system.labels))
         packing = pack_network(network, examples, system.bits, options, tuning, seed, out, exp.device, exp.curves_dir(7, name, seed))
         write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}))
         model = read_packed(out / "model.cgs")

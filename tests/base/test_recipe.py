@@ -53,6 +53,16 @@ def test_bad_set_and_bad_toml(tmp_path: Path) -> None:
         load_recipe(str(bad))
 
 
+def test_labels_are_those_of_a_system_further_up() -> None:
+    again = ["systems.again.task=asr", "systems.again.method=dense", "systems.again.hidden=[8]"]
+    assert load_recipe("fsdd", changes=[*again, "systems.again.labels=cgs"]).systems["again"].labels == "cgs"
+    for labels in ("again", "kws_dense", "nothing"):
+        with pytest.raises(ProblemsError, match=f'systems.again.labels is "{labels}"; a system of task asr may name, in its place, gmm, dense, cgs'):
+            load_recipe("fsdd", changes=[*again, f"systems.again.labels={labels}"])
+    with pytest.raises(ProblemsError, match="a system of task kws may name, in its place, gmm$"):
+        load_recipe("fsdd", changes=["systems.kws_dense.labels=dense"])
+
+
 def test_every_option_is_explained() -> None:
     assert [key for key, _, _, meaning in list_options() if not meaning] == []
 

@@ -14,11 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cgs.base.errors import DiskError
 from cgs.base.experiment import STAGE_DIRS
 from cgs.base.unit import STAMP
+from cgs.data.datadir import read_data_dir
+from cgs.decode.realign import Realigner
+from cgs.feats.archive import read_archive
+from cgs.feats.load import load_features
+from cgs.gmm.adapted import read_adapted
+from cgs.gmm.model import AcousticGmm
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
@@ -103,16 +110,38 @@ def test_networks_learn_and_packing_keeps_what_they_learnt(whole: Path) -> None:
     assert wer["dense", 6] < wer["dense", 32] + 0.05 and wer["cgs", 6] < wer["cgs", 32] + 0.05
 
 
+def test_alignment_by_scores_is_that_of_the_gmm_where_the_scores_are_the_gmms(whole: Path) -> None:
+    """The binding's aligner of stage 4 is the reference of the one that networks align with."""
+    feats, align = whole / "3-feats", whole / "4-align"
+    realigner, model = Realigner(whole / "2-lang", align, 10.0, 40.0), AcousticGmm.load(align)
+    adapted, expected = read_adapted(align, feats, align, "train", False), read_archive(align / "pdf_train.scp")
+    transcripts = read_data_dir(whole / "1-data" / "train")
+    same = []
+    for name, cepstra in list(load_features(feats, "mfcc", "train", "speaker").items())[:20]:
+        found = realigner.align(name, transcripts[name].words, model.log_likelihoods(adapted(name, cepstra)))
+        assert found is not None and len(found.pdfs) == len(cepstra)
+        same.append(found.pdfs == expected[name])
+    assert np.mean(np.concatenate(same)) > 0.99
+    assert realigner.align("short", transcripts[name].words, np.zeros((2, model.n_pdfs), dtype=np.float32)) is None
+
+
 def test_networks_of_sequences_come_beside_the_others(whole: Path, tmp_path: Path) -> None:
-    """Added to a finished experiment, they alone are trained; the time-delay network is packed, the LSTM is a row of floats."""
+    """Added to a finished experiment, they alone are trained; the time-delay network is packed, the LSTM is a row of floats.
+
+    The time-delay network learns from an alignment by the dense one, the LSTM from the GMM's."""
     exp = tmp_path / "exp"
     shutil.copytree(whole, exp)
     shape = {"task": "asr", "method": "cgs", "density": 0.25, "block": 16, "dense_output": True}
-    kinds = {"tdnn": {"model": "tdnn", "hidden": [96, 96], "offsets": [[-2, -1, 0, 1, 2], [-3, 0, 3]]}, "lstm": {"model": "lstm", "hidden": [64]}}
+    tdnn = {"model": "tdnn", "hidden": [96, 96], "offsets": [[-2, -1, 0, 1, 2], [-3, 0, 3]], "labels": "dense"}
+    kinds = {"tdnn": tdnn, "lstm": {"model": "lstm", "hidden": [64]}}
     changes = {f"systems.{name}.{key}": value for name, kind in kinds.items() for key, value in (shape | kind).items()}
     words = [word for key, value in changes.items() for word in ("--set", f"{key}={json.dumps(value)}")]
     told = run(exp, "--set", "nn.minibatch_chunks=4", *words)
     assert "5-acoustic/dense/seed1: up to date" in told, "other networks do not depend on the options of these"
+    ours, theirs = (read_archive(exp / folder / "pdf_train.scp") for folder in ("5-acoustic/dense/alignment", "4-align"))
+    assert ours.keys() == theirs.keys()
+    assert 0.5 < np.mean(np.concatenate([ours[name] == theirs[name] for name in ours])) < 1
+    assert (exp / "5-acoustic" / "dense" / "alignment" / "pdf_train_sp.scp").exists()
     rows = json.loads((exp / "10-report" / "results.json").read_text())["rows"]
     found = {(row["system"], row["engine"]): row for row in rows if row["system"] in kinds and row["condition"] == "test"}
     assert found.keys() == {("tdnn", "float"), ("tdnn", "packed"), ("lstm", "float")}
