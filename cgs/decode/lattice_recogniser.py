@@ -4,7 +4,7 @@ Owns the order of the passes: the best path, another language model, minimum Bay
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from cgs.decode.raw_lattice import RawLattice
 from cgs.decode.recogniser import Recogniser
 from cgs.decode.rescoring import LanguageModels
 from cgs.decode.search import Hypothesis
-from cgs.decode.word_lattice import WordLattice
+from cgs.decode.word_lattice import Path, WordLattice
 from cgs.gmm.segments import Segment, ctm_lines
 from cgs.lang.ngram import Ngram
 
@@ -102,6 +102,11 @@ class LatticeRecogniser:
         return self._free
 
     @property
+    def word_names(self) -> dict[int, str]:
+        """{word id: word}."""
+        return self._names
+
+    @property
     def pass_names(self) -> list[str]:
         """Passes, in order."""
         return [BEST_PATH, *([RESCORED] if self._models else []), *([BAYES] if self._mbr else [])]
@@ -109,6 +114,18 @@ class LatticeRecogniser:
     def rescored(self, lattice: WordLattice) -> WordLattice:
         """The lattice as the last language model sees it."""
         return self._models.rescored(lattice) if self._models else lattice
+
+    def n_best(self, found: Found, scale: float, penalty: float, n: int) -> list[Path]:
+        """The n best word sequences of an utterance, or as many as there are, best first, without silence, their costs weighted as in `decode`."""
+        if found.lattice is None:
+            return []
+        best: dict[tuple[int, ...], Path] = {}
+        for path in self._weighted(found.lattice, scale, penalty).paths():
+            if len(best) == n:
+                break
+            said = tuple(word for word in path.words if word not in self._free)
+            best.setdefault(said, replace(path, words=said))
+        return list(best.values())
 
     def outcome(self, lattice: WordLattice, scale: float, penalty: float) -> tuple[str, ...]:
         """What `decode` ends with, from a lattice that is rescored already."""

@@ -26,7 +26,7 @@ def logits(network: Network, features: np.ndarray, left: int, right: int) -> np.
     """
     device = next(network.parameters()).device
     with torch.inference_mode():
-        parts = [network(x.to(device)).flatten(0, -2).cpu() for x in _inputs(network.spec, features.astype(np.float32, copy=False), left, right)]
+        parts = [network(x.to(device)).flatten(0, -2).cpu() for x in _inputs(network.spec, np.require(features, np.float32, "W"), left, right)]
     return torch.cat(parts).numpy() if parts else np.zeros((0, network.spec.n_out), dtype=np.float32)
 
 

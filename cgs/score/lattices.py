@@ -30,6 +30,7 @@ class LatticeResults:
     Args:
         recognised: by the last pass.
         ctm: lines with confidences.
+        n_best: lines "utterance-rank, cost of the graph, cost of the acoustics, words", with tabs between.
         spent: {"network", "search"} processor seconds, all passes included.
         passes: errors of each pass, a count an utterance.
         oracle: fewest errors of any path, likewise.
@@ -38,6 +39,7 @@ class LatticeResults:
 
     recognised: list[Recognised] = field(default_factory=list)
     ctm: list[str] = field(default_factory=list)
+    n_best: list[str] = field(default_factory=list)
     spent: dict[str, float] = field(default_factory=lambda: {"network": 0.0, "search": 0.0})
     passes: dict[str, list[ErrorCounts]] = field(default_factory=dict)
     oracle: list[int] = field(default_factory=list)
@@ -57,7 +59,9 @@ class LatticeResults:
         } | {f"{name}_wer": total(errors).wer for name, errors in self.passes.items()}
 
 
-def recognise_lattices(split: Split, scores: Scores, recogniser: LatticeRecogniser, scale: float, penalty: float) -> LatticeResults:
+def recognise_lattices(
+    split: Split, scores: Scores, recogniser: LatticeRecogniser, scale: float, penalty: float, n_best: int = 0
+) -> LatticeResults:
     """Recognise every utterance.
 
     Args:
@@ -66,6 +70,7 @@ def recognise_lattices(split: Split, scores: Scores, recogniser: LatticeRecognis
         recogniser: the search and its passes.
         scale: weight of the log-likelihoods.
         penalty: cost a word.
+        n_best: word sequences of each utterance to tell beside the outcome.
     """
     results = LatticeResults(passes={name: [] for name in recogniser.pass_names})
     for utterance, features in progress(split.items(), f"decoding {split.name}", total=len(split.utterances)):
@@ -78,6 +83,9 @@ def recognise_lattices(split: Split, scores: Scores, recogniser: LatticeRecognis
         reference = spoken(utterance.words)
         results.recognised.append(Recognised(utterance.id, utterance.speaker, reference, found.words, found.complete))
         results.ctm += recogniser.ctm(utterance.id, found)
+        for rank, path in enumerate(recogniser.n_best(found, scale, penalty, n_best) if n_best else (), start=1):
+            words = " ".join(recogniser.word_names[word] for word in path.words)
+            results.n_best.append(f"{utterance.id}-{rank}\t{path.graph:.3f}\t{path.acoustic:.3f}\t{words}\n")
         _measure(results, found, reference, recogniser)
     return results
 

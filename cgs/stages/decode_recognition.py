@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from cgs.score.recognition import Recognised
     from cgs.score.tuning import Tuned
 
-    Decoded = tuple[list[Recognised], list[str], dict[str, float], dict[str, Any]]
-    """What was recognised, CTM lines, processor seconds, and {"lattice": facts} where there are lattices."""
+    Decoded = tuple[list[Recognised], dict[str, list[str]], dict[str, float], dict[str, Any]]
+    """What was recognised, {suffix: lines of a file}, processor seconds, and {"lattice": facts} where there are lattices."""
 
 
 def recognise(exp: Experiment, out: Path, name: str, seed: int) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def recognise(exp: Experiment, out: Path, name: str, seed: int) -> dict[str, Any
         if vocabulary == SUBWORD:
             facts |= kept(out / PARTS / "spelling.json", _spelling_cost(exp, features, first_scores, searcher, tuned))
             searcher = functools.partial(searcher, spelling_cost=facts["spelling_cost"])
-        decoded = functools.partial(_decoded, searcher, functools.partial(lattices, vocabulary), tuned)
+        decoded = functools.partial(_decoded, searcher, functools.partial(lattices, vocabulary), tuned, exp.recipe.decode.n_best)
         for split in test_splits(exp):
             condition = split if vocabulary == vocabularies[0] else f"{split}/{vocabulary}"
             for engine, (kind, scores) in engines.items():
@@ -121,9 +121,10 @@ def _recognition(
         from cgs.score.evaluation import feature_rtf, real_time_factors
         from cgs.score.recognition import score_recognition, write_recognition
 
-        recognised, ctm, spent, more = decoded(split, scores())
+        recognised, files, spent, more = decoded(split, scores())
         write_recognition(out, stem, recognised)
-        write_text(out / f"{stem}.ctm", "".join(ctm))
+        for suffix, lines in files.items():
+            write_text(out / f"{stem}.{suffix}", "".join(lines))
         entry = score_recognition(recognised, interval_options(exp), known_words(exp))
         LOG.info("%s: WER %s %%, %d of %d utterances without a complete path", stem, percent(entry["wer"]), entry["n_partial"], entry["n_utterances"])
         features = feature_rtf(split, exp.recipe.feats, exp.recipe.data.sample_rate, exp.recipe.data.resample)
@@ -133,7 +134,7 @@ def _recognition(
 
 
 def _decoded(
-    recogniser: Callable[[float], Recogniser], lattices: Callable[[], LatticeRecogniser | None], tuned: Tuned, split: Split, scores: Scores
+    recogniser: Callable[[float], Recogniser], lattices: Callable[[], LatticeRecogniser | None], tuned: Tuned, n_best: int, split: Split, scores: Scores
 ) -> Decoded:
     """Decode a split with the weights chosen, in lattices where the recipe asks for them."""
     from cgs.score.evaluation import recognise
@@ -141,11 +142,12 @@ def _decoded(
 
     in_lattices = lattices()
     if in_lattices:
-        results = recognise_lattices(split, scores, in_lattices, tuned.acoustic_scale, tuned.insertion_penalty)
-        return results.recognised, results.ctm, results.spent, {"lattice": results.facts(in_lattices.beam, in_lattices.search_scale)}
+        results = recognise_lattices(split, scores, in_lattices, tuned.acoustic_scale, tuned.insertion_penalty, n_best)
+        files = {"ctm": results.ctm} | ({"nbest": results.n_best} if n_best else {})
+        return results.recognised, files, results.spent, {"lattice": results.facts(in_lattices.beam, in_lattices.search_scale)}
     plain = recogniser(tuned.insertion_penalty)
     recognised, hypotheses, spent = recognise(split, scores, plain, tuned.acoustic_scale)
-    return recognised, [line for name, found in hypotheses.items() for line in plain.ctm(name, found)], spent, {}
+    return recognised, {"ctm": [line for name, found in hypotheses.items() for line in plain.ctm(name, found)]}, spent, {}
 
 
 def _adaptation_seconds(exp: Experiment, split: Split) -> dict[str, float]:

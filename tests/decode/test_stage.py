@@ -268,7 +268,7 @@ def in_lattices(planted: Experiment, tmp_path_factory: pytest.TempPathFactory) -
     """The same experiment with lattices and minimum Bayes risk, and a larger model that has heard "yes yes" only."""
     root = tmp_path_factory.mktemp("lattices") / "exp"
     shutil.copytree(planted.root, root)
-    tables = recipe().decode.model_dump() | {"lattice_beam": 8.0, "mbr": True, "gmm": False}
+    tables = recipe().decode.model_dump() | {"lattice_beam": 8.0, "mbr": True, "n_best": 3, "gmm": False}
     exp = Experiment(root, recipe(decode=tables))
     write_arpa(root / "2-lang" / "G.lexicon.large.arpa", train_ngram([("yes", "yes")] * 50, ["yes", "no", "maybe"], 2))
     with pytest.MonkeyPatch.context() as patch:
@@ -322,6 +322,28 @@ def test_lattices_give_the_same_times_with_confidences(planted: Experiment, in_l
     assert all(len(fields) == 6 and 0.9 < float(fields[5]) <= 1 for fields in found)
 
 
+def test_the_n_best_come_best_first_and_differ(planted: Experiment) -> None:
+    """Noise, so that there is a choice."""
+    graph = planted.root / "8-decode" / "graph" / "lexicon"
+    recogniser = LatticeRecogniser(Recogniser(planted.root / "2-lang", planted.root / "4-align", graph, 1e3, 10**6, 0.0, 0.01), 1.0, 40.0)
+    gmm = AcousticGmm.load(planted.root / "4-align")
+    frames = frames_of("no maybe no", load_lang(planted.root / "2-lang"), gmm)[::2]
+    likelihoods = frames + np.random.default_rng(0).normal(0, 1.0, frames.shape).astype(np.float32)
+    found = recogniser.decode(likelihoods, 1.0, 0.0)
+    best = recogniser.n_best(found, 1.0, 0.0, 4)
+    words = [tuple(recogniser.word_names[word] for word in path.words) for path in best]
+    assert words[0] == found.words and len(set(words)) == 4 and not any("<sil>" in said for said in words)
+    assert [path.cost for path in best] == sorted(path.cost for path in best)
+    assert recogniser.n_best(found, 1.0, 0.0, 2) == best[:2]
+
+
+def test_the_n_best_are_written_beside_the_outcome(in_lattices: Experiment) -> None:
+    folder = in_lattices.root / "8-decode" / "full" / "seed1"
+    lines = [line.split("\t") for line in (folder / "float.test.nbest").read_text().splitlines()]
+    assert [name for name, *_ in lines if name.endswith("-1")] == [f"test-{number}-1" for number in range(4)]
+    assert all(float(graph) > 0 and float(acoustic) < float(graph) and words for _, graph, acoustic, words in lines)
+
+
 def test_a_killed_run_in_lattices_goes_on_and_ends_alike(in_lattices: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     from cgs.score import lattices
 
@@ -350,9 +372,10 @@ def test_graphs_say_what_they_took(planted: Experiment) -> None:
     assert told["seconds"] > 0 and told["peak_rss_bytes"] > 10_000_000
 
 
-def test_mbr_without_lattices_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"decode.mbr needs lattices; set decode.lattice_beam"):
-        recipe(decode={"mbr": True})
+def test_what_needs_lattices_is_refused_without() -> None:
+    for name in ("mbr", "n_best"):
+        with pytest.raises(ValueError, match=f"decode.{name} needs lattices; set decode.lattice_beam"):
+            recipe(decode={name: 1})
 
 
 def test_missing_features_name_the_utterance(planted: Experiment) -> None:
