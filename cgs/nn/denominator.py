@@ -5,6 +5,7 @@ training alignments. Owns the graph and the forward-backward passes over it, for
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,21 @@ SMALLEST = 1e-30
 """Keeps a division by a probability that vanished finite."""
 LARGEST = 1e30
 """Bounds what a state promises of the frames after it: one that no path has come to may promise any amount."""
+
+
+class Workspace:
+    """Memory for one large tensor, kept between calls: the system takes as long to hand out fresh pages as the sums take to fill them."""
+
+    def __init__(self) -> None:
+        self._kept = torch.empty(0)
+
+    def take(self, *shape: int) -> torch.Tensor:
+        """A tensor of any content, valid until the next call."""
+        n = math.prod(shape)
+        if self._kept.numel() < n:
+            self._kept = torch.empty(0)
+            self._kept = torch.empty(n)
+        return self._kept[:n].view(shape)
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,7 @@ class Denominator:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the matrices made of it, which are made again in another process."""
-        return {name: value for name, value in vars(self).items() if name not in ("forward", "backward", "pooling")}
+        return {name: value for name, value in vars(self).items() if name not in ("forward", "backward", "pooling", "workspace")}
 
     @cached_property
     def forward(self) -> torch.Tensor:
@@ -66,6 +82,11 @@ class Denominator:
         """(P, S) sparse, adds up the states of each pdf."""
         states = torch.arange(len(self.pdfs))
         return _csr(self.pdfs, states, torch.ones(len(states)), (self.n_pdfs, len(states)))
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """Memory of the forward pass."""
+        return Workspace()
 
     def log_sum(self, scores: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Logarithm of the summed probability of all paths, with its gradient.
@@ -101,27 +122,28 @@ class _LogSum(torch.autograd.Function):
 def forward_backward(graph: Denominator, scores: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(N,) log of the sum over paths, and (N, T, P) posterior probability of each pdf; arguments as for `Denominator.log_sum`."""
     highest = scores.max(dim=2).values
-    emitted = (scores - highest[:, :, None]).exp().permute(1, 2, 0).contiguous()
+    emitted = (scores - highest[:, :, None]).exp_().permute(1, 2, 0).contiguous()
     n_frames, _, n = emitted.shape
-    alphas, states = torch.empty(n_frames, len(graph.pdfs), n), torch.empty(len(graph.pdfs), n)
-    total = torch.zeros(n)
+    alphas, total = graph.workspace.take(n_frames, len(graph.pdfs), n), torch.zeros(n)
+    before, states = graph.initial[:, None].repeat(1, n), torch.empty(len(graph.pdfs), n)
     for frame in range(n_frames):
-        before = graph.forward @ alphas[frame - 1] if frame else graph.initial[:, None].expand(-1, n)
+        if frame:
+            before.addmm_(graph.forward, alphas[frame - 1], beta=0)
         torch.mul(before, torch.index_select(emitted[frame], 0, graph.pdfs, out=states), out=alphas[frame])
         sums = alphas[frame].sum(dim=0) + SMALLEST
         total += torch.where(lengths > frame, sums.log() + highest[:, frame], 0.0)
         ending = (alphas[frame] * graph.final[:, None]).sum(dim=0) / sums if (lengths == frame + 1).any() else sums
         total += torch.where(lengths == frame + 1, (ending + SMALLEST).log(), 0.0)
         emitted[frame + 1 :][:1] /= sums  # what scales the next frame, at a pdf rather than at each of its states
-    occupancy, beta = torch.zeros(n_frames, graph.n_pdfs, n), torch.zeros(len(graph.pdfs), n)
+    occupancy, beta, pooled = torch.empty_like(emitted), torch.zeros(len(graph.pdfs), n), torch.empty(graph.n_pdfs, n)
     for frame in range(n_frames - 1, -1, -1):
         if frame + 1 < n_frames:
-            beta = graph.backward @ torch.index_select(emitted[frame + 1], 0, graph.pdfs, out=states).mul_(beta)
-            beta.clamp_(max=LARGEST)
+            after = torch.index_select(emitted[frame + 1], 0, graph.pdfs, out=states).mul_(beta)
+            beta.addmm_(graph.backward, after, beta=0).clamp_(max=LARGEST)
         beta = torch.where(lengths == frame + 1, graph.final[:, None], beta) if (lengths == frame + 1).any() else beta
-        pooled = graph.pooling @ torch.mul(alphas[frame], beta, out=states)
+        pooled.addmm_(graph.pooling, torch.mul(alphas[frame], beta, out=states), beta=0)
         torch.div(pooled, pooled.sum(dim=0) + SMALLEST, out=occupancy[frame])
-    return total, occupancy.permute(2, 0, 1).contiguous()
+    return total, occupancy.permute(2, 0, 1)
 
 
 def denominator_graph(model: AcousticGmm, phone_strings: Iterable[Sequence[int]]) -> Denominator:

@@ -15,7 +15,6 @@ from cgs.lang.lang import load_lang
 from cgs.nn.chunks import ChunkMinibatch
 from cgs.nn.data import NO_LABEL, Minibatch
 from cgs.nn.denominator import Denominator, denominator_graph
-from cgs.nn.step import frame_loss
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,13 @@ class MutualInformation:
         """
         if not isinstance(batch, ChunkMinibatch):
             raise TypeError("a loss over whole utterances needs examples of whole utterances")
-        scores = self.scale * (torch.log_softmax(outputs.float(), dim=-1) - self.log_prior)
+        log_posteriors, labels = torch.log_softmax(outputs.float(), dim=-1), batch.labels.clamp(min=0)
         spoken = batch.labels != NO_LABEL
-        said = scores[spoken].gather(1, batch.labels[spoken][:, None]).sum()
+        scores = self.scale * (log_posteriors - self.log_prior)
         possible = self.graph.log_sum(scores.view(len(batch.lengths), -1, scores.shape[-1]), batch.lengths).sum()
-        loss = (possible - said) / self.scale + self.cross_entropy * frame_loss(outputs, batch, "sum")
+        of_labels = log_posteriors.gather(-1, labels[..., None]).squeeze(-1)
+        said = torch.where(spoken, of_labels - self.log_prior[labels], 0.0).sum()
+        loss = possible / self.scale - said - self.cross_entropy * torch.where(spoken, of_labels, 0.0).sum()
         return loss / spoken.sum() if reduction == "mean" else loss
 
 
