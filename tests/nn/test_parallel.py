@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -139,6 +141,30 @@ def test_the_error_of_one_process_is_the_error_of_all(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"u1: empty \(remove it\)"):
         together(refuse, (str(tmp_path),), 2, "cpu")
     assert time.monotonic() - start < 55 and len(list(tmp_path.iterdir())) == 2
+
+
+LEAVING = """
+import os, sys, torch
+from cgs.nn.parallel import joined
+def gloo_threads():
+    names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
+    return sum("gloo" in name for name in names)
+with joined("cpu", 0, 1, "file://" + sys.argv[1]) as members:
+    network = torch.nn.Linear(3, 3)
+    optimiser = torch.optim.AdamW(network.parameters())
+    members.from_first(b"x")
+    network(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    inside = gloo_threads()
+print(inside, gloo_threads())
+"""
+
+
+def test_no_thread_outlives_the_group(tmp_path: Path) -> None:
+    """One that does may abort the process while Python ends."""
+    done = subprocess.run([sys.executable, "-c", LEAVING, str(tmp_path / "meeting")], capture_output=True, text=True, check=True)
+    inside, after = map(int, done.stdout.split())
+    assert inside > 0 and after == 0
 
 
 def test_torchrun_has_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
