@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cgs.base.experiment import Experiment, labels_unit, network_unit
-from cgs.base.files import write_json
+from cgs.base.files import read_json, write_json
 from cgs.base.jobs import run_jobs
 from cgs.base.log import LOG
 from cgs.base.unit import Unit
@@ -36,6 +36,7 @@ def make(exp: Experiment, labels: str) -> None:
     if labels == "gmm" or (made := unit(exp, labels)).up_to_date():
         return
     lang, splits = load_lang(exp.root / "2-lang"), ["train", *([SPEED_SPLIT] if exp.recipe.feats.speeds else [])]
+    n_pdfs = int(read_json(exp.root / "4-align" / "align.json")["n_pdfs"])
     with made.writing() as out:
         report = {}
         for split in splits:
@@ -45,7 +46,7 @@ def make(exp: Experiment, labels: str) -> None:
             failed = [name for _, names in told for name in names]
             check_failed(split, failed, len(aligned) + len(failed), exp.recipe.align.max_failed_fraction)
             write_alignments(out, split, aligned, lang, exp.recipe.feats.frame_shift, made.path)
-            report[split] = {"utterances": len(aligned), "failed_utterances": failed} | summary(aligned, len(lang.phones), lang.silence_phone)
+            report[split] = {"utterances": len(aligned), "failed_utterances": failed} | summary(aligned, n_pdfs, lang.silence_phone)
             LOG.info("  %s: %d utterances aligned by %s, %d failed", split, len(aligned), labels, len(failed))
         write_json(out / "align.json", report)
 
