@@ -316,6 +316,7 @@ class DecodeOptions(Options):
     n_best: int = Field(0, ge=0, description="write that many word sequences of each lattice, best first, to *.nbest; 0 for none")
     mbr: bool = Field(False, description="take the words of least expected errors in the lattice (minimum Bayes risk) in place of the best path")
     gmm: bool = Field(True, description="also decode with the GMM, as a row beside the networks")
+    ladder: bool = Field(False, description="and with the models that it was trained from, step by step: mono, tri, lda_mllt")
 
     @model_validator(mode="after")
     def _mbr_has_lattices(self) -> DecodeOptions:

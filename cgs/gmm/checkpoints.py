@@ -16,6 +16,8 @@ from cgs.gmm.model import AcousticGmm
 
 PHASES = ("mono", "tri", "lda_mllt", "sat")
 """Steps of the ladder, as `align.model` names them; each starts from the alignment of the one before."""
+STEPS_DIR = "steps"
+"""Inside what stage 4 made: the finished model of each step below `align.model`."""
 
 
 @dataclass

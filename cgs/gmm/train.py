@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def gaussians_at(iteration: int, n_passes: int, first: int, last: int) -> int:
     return first + (last - first) * min(iteration + 1, ramp) // ramp
 
 
-def train(workers: Workers, lang: Lang, options: AlignOptions, seed: int, checkpoints: Checkpoints) -> TrainState:
+def train(workers: Workers, lang: Lang, options: AlignOptions, seed: int, checkpoints: Checkpoints, steps: Path | None = None) -> TrainState:
     """Train on the workers' utterances up to `options.model`, from the newest checkpoint on.
 
     Args:
@@ -57,6 +58,7 @@ def train(workers: Workers, lang: Lang, options: AlignOptions, seed: int, checkp
         options: [align].
         seed: of the flat start and of splitting.
         checkpoints: where to keep them.
+        steps: where to keep the finished model of each step below the last, in a directory of its name.
     Returns: the finished state.
     Raises: TrainError: nothing could be aligned.
     """
@@ -71,6 +73,8 @@ def train(workers: Workers, lang: Lang, options: AlignOptions, seed: int, checkp
             _train_mono(workers, lang, options, seed, state, checkpoints)
         else:
             _train_triphones(workers, lang, options, seed, state, checkpoints)
+        if steps is not None and state.phase != options.model:
+            state.fitted.save(steps / state.phase)
         state.phase, state.iteration = (*ladder, "done")[ladder.index(state.phase) + 1], 0
         checkpoints.save(state)
     return state

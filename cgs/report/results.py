@@ -10,10 +10,12 @@ from typing import Any
 from cgs.base.experiment import Experiment, network_unit, system_unit
 from cgs.base.files import digest_of, read_json, read_lines
 from cgs.base.options import SystemOptions
+from cgs.gmm.checkpoints import PHASES
 from cgs.report.comparison import compare
 from cgs.report.provenance import commit, machine, shown_command
 from cgs.report.rows import MAIN, collect_rows, decoded
 
+LADDER_KEYS = ("wer", "wer_ci", "ser", "ser_ci", "substitutions", "insertions", "deletions")
 RATES = {"word": "WER", "phone": "PER", "character": "CER"}
 """Name of the error rate for each report.unit."""
 
@@ -68,6 +70,7 @@ def gather(exp: Experiment) -> Material:
             "data": {"splits": data["splits"], "dropped": data.get("dropped", {}), "notes": data.get("notes", {})},
             "lang": read_json(lang) if lang.exists() else {},
             "graphs": _graphs(exp),
+            "ladder": _ladder(exp),
             "rows": rows,
             "summary": summarise(rows),
             "comparisons": compare(exp, rows),
@@ -83,6 +86,13 @@ def _graphs(exp: Experiment) -> list[dict[str, Any]]:
     paths = (exp.root / "8-decode" / "graph" / vocabulary / "graph.json" for vocabulary in exp.recipe.lang.vocabularies)
     told = [read_json(path) for path in paths if path.exists()]
     return [graph for graph in told if "peak_rss_bytes" in graph]
+
+
+def _ladder(exp: Experiment) -> list[dict[str, Any]]:
+    """Step, size and scores of each GMM below the aligning one, in the order of training."""
+    paths = {step: exp.root / "8-decode" / "ladder" / step / "result.json" for step in PHASES if exp.recipe.decode.ladder}
+    told = {step: read_json(path) for step, path in paths.items() if path.exists()}
+    return [{"step": step} | found["model"] | {key: found["engines"]["gmm"][MAIN][key] for key in LADDER_KEYS} for step, found in told.items()]
 
 
 def _add_network(material: Material, exp: Experiment, system: str, options: SystemOptions, seed: int) -> None:

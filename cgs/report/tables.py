@@ -57,7 +57,7 @@ def tables(material: Material) -> list[Table]:
     for task in KINDS:
         told += [systems_table(material, task), seeds_table(material, task), comparison_table(material, task)]
         told += [conditions_table(material, task)]
-    told += [unknown_table(material)]
+    told += [ladder_table(material), unknown_table(material)]
     told += [lattice_table(material), keyword_table(material), hardware_table(material), data_table(material), language_table(material), graph_table(material)]
     return [table for table in told if table.rows]
 
@@ -204,6 +204,23 @@ def conditions_table(material: Material, task: str) -> Table:
     """The other test conditions."""
     rows = [[row["condition"], name_of(row), *_scores(material, row, task)] for row in material.rows(task, main=False)]
     return Table(f"Other conditions: {KINDS[task]}", ["condition", "system", *_score_header(material, task)], sorted(rows, key=lambda r: r[0]))
+
+
+def ladder_table(material: Material) -> Table:
+    """The GMMs that the aligning one was trained from, then that one and the mean of each system's float networks."""
+    rate = material.measure_name("wer")
+    ladder = material.results["ladder"]
+    rows = []
+    for entry in ladder:
+        counts = f"{entry['substitutions']} / {entry['insertions']} / {entry['deletions']}"
+        scores = [with_interval(entry[key], entry[f"{key}_ci"]) for key in ("wer", "ser")]
+        rows.append([entry["step"], str(entry["n_pdfs"]), str(entry["n_gaussians"]), *scores, counts])
+    for entry in material.results["summary"] if ladder else []:
+        if entry["task"] == "asr" and entry["condition"] == MAIN and entry["engine"] in ("gmm", "float"):
+            name = "the aligning GMM" if entry["engine"] == "gmm" else f"{entry['system']}, mean of {entry['n_seeds']}"
+            rows.append([name, "-", "-", percent(entry["wer"]["mean"]), percent(entry["ser"]["mean"]), "-"])
+    header = ["model", "pdfs", "Gaussians", f"{rate}, %", "SER, %", "sub / ins / del"]
+    return Table("Step by step: recognition", header, rows, "Each step starts from the alignment of the one before. Weights are chosen on dev for each.")
 
 
 def lattice_table(material: Material) -> Table:

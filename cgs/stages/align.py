@@ -38,7 +38,7 @@ def _make(exp: Experiment, unit: Unit, out: Path) -> None:
     from cgs.feats.archive import write_archive
     from cgs.gmm.adapted import UNADAPTED_DIR, write_fmllr
     from cgs.gmm.align import align_features, align_with, check_failed, summary, write_alignments
-    from cgs.gmm.checkpoints import Checkpoints
+    from cgs.gmm.checkpoints import STEPS_DIR, Checkpoints
     from cgs.gmm.train import moments, train
     from cgs.gmm.workers import Workers
     from cgs.lang.lang import load_lang
@@ -49,7 +49,7 @@ def _make(exp: Experiment, unit: Unit, out: Path) -> None:
     aligned: dict[str, list[Alignment]] = {}
     utterances = _utterances(exp, "train")
     with Workers(lang_dir, utterances, exp.n_jobs, log_dir) as workers:
-        state = train(workers, lang, options, exp.recipe.recipe.seed, checkpoints)
+        state = train(workers, lang, options, exp.recipe.recipe.seed, checkpoints, out / STEPS_DIR)
         model = state.fitted
         aligned["train"], failed = align_with(workers, model, lang_dir, options.beam, options.retry_beam)
         stats = moments(workers)

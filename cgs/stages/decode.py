@@ -1,7 +1,7 @@
 """Stage 8: decoding graphs, then every network and the GMM over the test splits, by float and packed engines.
 
 Units: 8-decode/graph/<vocabulary>, 8-decode/adapt (fMLLR of the dev and test speakers, where the aligning model is
-speaker-adapted), 8-decode/gmm and 8-decode/<system>/seed<k>. The first vocabulary is decoded for
+speaker-adapted), 8-decode/ladder/<step>, 8-decode/gmm and 8-decode/<system>/seed<k>. The first vocabulary is decoded for
 every seed, further ones for a system's first seed. Weights of the search are chosen on dev with the float network and
 the first vocabulary, and serve the packed engine and the other vocabularies too, so that only the model differs; what a
 word spelled in pieces costs more is chosen likewise for the vocabulary "subword", in which alone there are such words.
@@ -23,9 +23,10 @@ from cgs.base.unit import Unit
 from cgs.base.units import percent
 from cgs.stages.decode_adaptation import make_adaptation
 from cgs.stages.decode_detection import spot
+from cgs.stages.decode_ladder import decode_step
 from cgs.stages.decode_material import PARTS
 from cgs.stages.decode_recognition import recognise
-from cgs.stages.decode_units import adapt_unit, adapts, decodes_gmm, evaluation_unit, gmm_unit, graph_unit
+from cgs.stages.decode_units import adapt_unit, adapts, decodes_gmm, evaluation_unit, gmm_unit, graph_unit, ladder_steps, ladder_unit
 
 TITLE = "decoding: WER, SER and keyword AUC of float and packed models"
 
@@ -35,6 +36,7 @@ def units(exp: Experiment) -> list[Unit]:
     made = [graph_unit(exp, vocabulary) for vocabulary in exp.recipe.lang.vocabularies if exp.recipe.has_task("asr")]
     if adapts(exp):
         made.append(adapt_unit(exp))
+    made += [ladder_unit(exp, step) for step in ladder_steps(exp)]
     if decodes_gmm(exp):
         made.append(gmm_unit(exp))
     return made + [evaluation_unit(exp, name, seed) for name, _, seed in exp.systems()]
@@ -47,6 +49,9 @@ def run(exp: Experiment) -> None:
     run_jobs(_make_graph, [(exp, name) for name in graphs], [f"graph-{name}" for name in graphs], exp.n_jobs, exp.log_dir(8))
     if adapts(exp) and not adapt_unit(exp).up_to_date():
         make_adaptation(exp)
+    steps = [step for step in ladder_steps(exp) if not ladder_unit(exp, step).up_to_date()]
+    for line in run_jobs(decode_step, [(exp, step) for step in steps], [f"ladder-{step}" for step in steps], exp.n_jobs, exp.log_dir(8)):
+        LOG.info("  %s", line)
     models: list[tuple[str, int]] = [(name, seed) for name, _, seed in exp.systems() if not evaluation_unit(exp, name, seed).up_to_date()]
     if decodes_gmm(exp) and not gmm_unit(exp).up_to_date():
         models.insert(0, ("", 0))

@@ -1,7 +1,7 @@
 """The units of stage 8: what each depends on.
 
 8-decode/graph/<vocabulary>, 8-decode/adapt (fMLLR of the dev and test speakers, where the aligning model is speaker-adapted),
-8-decode/gmm and 8-decode/<system>/seed<k>."""
+8-decode/ladder/<step> (GMMs of the steps below that model), 8-decode/gmm and 8-decode/<system>/seed<k>."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def vocabularies_of(exp: Experiment, name: str, seed: int) -> list[str]:
 
 
 def _recognition_options(exp: Experiment, vocabularies: Sequence[str], *without: str) -> dict[str, Any]:
-    decode = exp.recipe.decode.model_dump(exclude={"gmm", "adaptation_scale", *without})
+    decode = exp.recipe.decode.model_dump(exclude={"gmm", "ladder", "adaptation_scale", *without})
     return {"decode": decode, "vocabularies": list(vocabularies), "report": _intervals(exp), "seed": exp.recipe.recipe.seed}
 
 
@@ -55,6 +55,20 @@ def gmm_unit(exp: Experiment) -> Unit:
     inputs = ["1-data", "2-lang", "3-feats", "4-align", *(f"8-decode/graph/{v}" for v in vocabularies)]
     inputs += [ADAPT_UNIT] if adapts(exp) else []
     return exp.unit(GMM_UNIT, _recognition_options(exp, vocabularies, "acoustic_scales"), inputs, CODE)
+
+
+def ladder_steps(exp: Experiment) -> list[str]:
+    """Steps below `align.model` that are decoded too."""
+    from cgs.gmm.checkpoints import PHASES
+
+    return list(PHASES[: PHASES.index(exp.recipe.align.model)]) if exp.recipe.decode.ladder and decodes_gmm(exp) else []
+
+
+def ladder_unit(exp: Experiment, step: str) -> Unit:
+    vocabulary = exp.recipe.lang.vocabularies[0]
+    decode = exp.recipe.decode.model_dump(include={"beam", "max_active", "gmm_acoustic_scales", "insertion_penalties", "max_dev_utterances"})
+    options = {"decode": decode, "vocabulary": vocabulary, "report": _intervals(exp), "seed": exp.recipe.recipe.seed}
+    return exp.unit(f"8-decode/ladder/{step}", options, ["1-data", "2-lang", "3-feats", "4-align"], ["cgs.stages.decode_ladder"])
 
 
 def evaluation_unit(exp: Experiment, name: str, seed: int) -> Unit:

@@ -8,6 +8,7 @@ from cgs.base.files import write_json, write_text
 from cgs.base.log import LOG
 from cgs.base.recipe import RECIPES
 from cgs.base.unit import Unit
+from cgs.stages.decode_units import ladder_steps
 
 TITLE = "report"
 NAME = "10-report"
@@ -18,7 +19,7 @@ def units(exp: Experiment) -> list[Unit]:
     options = exp.recipe.model_dump(include={"recipe", "corpus", "report", "hardware", "systems"})
     inputs = ["1-data"]
     if exp.recipe.has_task("asr"):
-        inputs += ["2-lang"] + (["8-decode/gmm"] if exp.recipe.decode.gmm else [])
+        inputs += ["2-lang"] + (["8-decode/gmm"] if exp.recipe.decode.gmm else []) + [f"8-decode/ladder/{step}" for step in ladder_steps(exp)]
     for system, system_options, seed in exp.systems():
         stages = ("7-pack", "8-decode", "9-hardware") if system_options.can_be_packed else ("7-pack", "8-decode")
         inputs += [network_unit(system_options.task, system, seed), *(system_unit(stage, system, seed) for stage in stages)]

@@ -38,6 +38,7 @@ TINY = {
     "nn.mel_warp": 0.0, "nn.frequency_masks": 0, "lang.vocabularies": ["train", "subword"], "lang.subword_pieces": 60, "decode.spelling_costs": [0.0, 3.0],
     "nn.epochs": 12, "nn.minibatch": 128, "nn.learning_rate": 2e-3, "nn.dropout": 0.0, "kws.epochs": 5, "kws.minibatch": 128, "kws.dropout": 0.0,
     "pack.epochs": 1, "decode.beam": 9.0, "decode.acoustic_scales": [0.1, 0.2], "decode.insertion_penalties": [0.0], "decode.rate_exponent": 1.0,
+    "decode.ladder": True,
     "report.bootstrap": 100, "hardware.supply_v": [0.6, 0.9],
     "systems.dense.hidden": [128, 128], "systems.cgs.hidden": [128, 128], "systems.cgs.block": 16,
     "systems.kws_dense.hidden": [96], "systems.kws_cgs.hidden": [96], "systems.kws_cgs.block": 16,
@@ -100,6 +101,14 @@ def test_results_follow_the_schema(whole: Path) -> None:
     for row in packed:
         assert row["hardware"].keys() == {"40nm", "65nm"}
         assert row["hardware"]["40nm"].keys() >= {"supply_v", "clock_hz", "power_w", "power_interval_w", "energy_per_frame_j", "area_m2"}
+
+
+def test_every_step_below_the_aligning_model_is_a_row(whole: Path) -> None:
+    told = json.loads((whole / "10-report" / "results.json").read_text())
+    assert [entry["step"] for entry in told["ladder"]] == ["mono", "tri", "lda_mllt"]
+    gmm = next(row["wer"] for row in told["rows"] if row["system"] == "gmm" and row["condition"] == "test")
+    assert gmm <= min(entry["wer"] for entry in told["ladder"]) < 0.4, "four unknown voices: adaptation helps"
+    assert "## Step by step" in (whole / "10-report" / "RESULTS.md").read_text()
 
 
 def test_networks_learn_and_packing_keeps_what_they_learnt(whole: Path) -> None:
