@@ -61,9 +61,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
 
 
 def outputs(exp: Experiment) -> dict[str, bytes]:
-    """Files of the stage by name, less those that hold paths or times."""
+    """Files of the stage by path, less those that hold paths or times."""
     unit = exp.root / "4-align"
-    return {path.name: path.read_bytes() for path in sorted(unit.iterdir()) if path.suffix != ".scp" and path.name != "stamp.json"}
+    files = [path for path in sorted(unit.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(unit)): path.read_bytes() for path in files if path.suffix != ".scp" and path.name != "stamp.json"}
 
 
 def test_archives_agree_with_each_other_and_with_the_model(made: Experiment):
