@@ -134,6 +134,9 @@ class FeatsOptions(Options):
     speeds: list[Annotated[float, Field(ge=0.5, le=2)]] = Field(
         default=[], description="copies of the training split, played at these speeds, for acoustic networks: e.g. [0.9, 1.1]"
     )
+    rate: Literal["none", "speaker"] = Field(
+        "none", description="speaker: frames closer in fast and further apart in slow speech, by how fast a speaker's cepstra change; for acoustic networks"
+    )
     dither: float = Field(0.0, ge=0, description="noise added to the samples, in 16-bit steps; 0 keeps features deterministic")
     noise: NoiseOptions = NoiseOptions()
 
@@ -368,6 +371,8 @@ class Recipe(Options):
             raise ValueError(f"nn.features is {self.nn.features}, which has no mel axis; set nn.mel_warp and nn.frequency_masks to 0")
         if self.decode.rate_exponent and self.align.model != "sat":
             raise ValueError(f"decode.rate_exponent needs the speakers' rates, which only align.model = \"sat\" finds, not {self.align.model}")
+        if self.feats.rate != "none" and any(system.task == "kws" for system in self.systems.values()):
+            raise ValueError('feats.rate = "speaker" needs to have heard the speaker, whom a detector (task = "kws") meets for the first time; leave it out')
         if self.nn.features == "fmllr" and self.nn.cmvn != "speaker":
             raise ValueError(f"nn.features is fmllr, which rests on each speaker's mean and variance, but nn.cmvn is {self.nn.cmvn}; leave nn.cmvn out")
         return self

@@ -102,13 +102,15 @@ def _write(root: Path, choice: Choice, task: str, seed: int, out: Path) -> dict[
         _copy(root, system_unit("7-pack", choice.system, seed), PACKED_FILE, out / NETWORK_DIR)
     else:
         _copy(root, network, WEIGHTS_FILE, out / NETWORK_DIR)
-    described = read_json(out / NETWORK_DIR / NETWORK_FILE)
+    described, made = read_json(out / NETWORK_DIR / NETWORK_FILE), _options(root, "3-feats")
     features = described["features"]
     if features["kind"] == "fmllr":
         told = f"{choice.system}: its features are adapted to each speaker by two decodings of all that the speaker says, more than a file or a stream holds"
         raise ConfigError(told, "export a network trained with nn.features = \"fbank\"")
+    if made["feats.rate"] != "none":
+        told = f"{choice.system}: its frames are spaced by how fast each speaker speaks, which a file or a stream alone does not tell"
+        raise ConfigError(told, 'export a network trained with feats.rate = "none"')
     write_archive(out, CMVN_STEM, read_archive(root / "3-feats" / features["kind"] / f"{CMVN_STEM}.scp").items(), Path("."))
-    made = _options(root, "3-feats")
     report = _options(root, REPORT)
     results = read_json(root / decoded / "result.json")
     facts = {

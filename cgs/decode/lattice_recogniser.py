@@ -135,7 +135,7 @@ class LatticeRecogniser:
     def _weighted(self, lattice: WordLattice, scale: float, penalty: float) -> WordLattice:
         return lattice.weighted(scale / self.search_scale, penalty, self._free).pruned(self.beam)
 
-    def ctm(self, utterance: str, found: Found) -> list[str]:
+    def ctm(self, utterance: str, found: Found, rate: float = 1.0) -> list[str]:
         """CTM lines with confidences: times of the best path that says the words or, where none does, averages over the lattice."""
         if found.lattice is None or found.raw is None or found.network is None or not found.complete:
             return []
@@ -144,10 +144,10 @@ class LatticeRecogniser:
         path = found.raw.path_of(words, self._free)
         if path is None:
             segments = [Segment(word, round(begin), max(round(begin) + 1, round(end))) for word, (begin, end) in zip(words, times, strict=True)]
-            return ctm_lines(utterance, segments, self._names, self._recogniser.frame_shift, confidences)
+            return ctm_lines(utterance, segments, self._names, self._recogniser.frame_shift / rate, confidences)
         said = tuple(self._names[int(word)] for word in found.raw.word[path] if word)
         ids = tuple(int(tid) for tid in found.raw.transition_id[path] if tid)
-        return self._recogniser.ctm(utterance, Hypothesis(said, ids, 0.0, 0.0, True), confidences)
+        return self._recogniser.ctm(utterance, Hypothesis(said, ids, 0.0, 0.0, True), confidences, rate)
 
     def _told(self, network: BayesRisk, words: tuple[int, ...]) -> tuple[list[float], list[tuple[float, float]]]:
         """Confidence and times of the outcome's words: in their own places, or in those of the words the network ends with."""

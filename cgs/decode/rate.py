@@ -24,17 +24,18 @@ def phone_lengths(transition_ids: Sequence[int], table: TransitionTable, silence
     return [segment.end - segment.start for segment in segments if segment.label not in silence_phones]
 
 
-def usual_phone_length(ctm: Path, speakers: Mapping[str, str], frame_shift: float) -> float:
+def usual_phone_length(ctm: Path, speakers: Mapping[str, str], frame_shift: float, rates: Mapping[str, float]) -> float:
     """The phone length of a typical speaker: the geometric mean, over speakers, of each one's mean.
 
     Args:
         ctm: phones of aligned utterances.
         speakers: {utterance: speaker}.
-        frame_shift: s.
+        frame_shift: s, of a frame as computed.
+        rates: {utterance: rate}, 1 where one is absent; see `cgs.feats.rate`.
     Returns: frames.
     Raises: FormatError: a line of another form. DataError: no phone, or an unknown utterance.
     """
-    seconds: dict[str, list[float]] = {}
+    frames: dict[str, list[float]] = {}
     for number, line in enumerate(read_lines(ctm), start=1):
         fields = line.split()
         if len(fields) < 5:
@@ -43,10 +44,10 @@ def usual_phone_length(ctm: Path, speakers: Mapping[str, str], frame_shift: floa
             continue
         if fields[0] not in speakers:
             raise DataError(f"{ctm}:{number}: utterance {fields[0]!r} has no speaker", "run stages 3 and 4 again")
-        seconds.setdefault(speakers[fields[0]], []).append(float(fields[3]))
-    if not seconds:
+        frames.setdefault(speakers[fields[0]], []).append(float(fields[3]) / frame_shift * rates.get(fields[0], 1.0))
+    if not frames:
         raise DataError(f"{ctm}: holds no phone", "run stage 4 again")
-    return float(np.exp(np.mean([np.log(np.mean(lengths)) for lengths in seconds.values()]))) / frame_shift
+    return float(np.exp(np.mean([np.log(np.mean(lengths)) for lengths in frames.values()])))
 
 
 def rate_weights(lengths: Mapping[str, float], usual: float, exponent: float) -> dict[str, float]:

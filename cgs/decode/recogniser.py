@@ -69,10 +69,10 @@ class Recogniser:
         """{word id: word}."""
         return self._word_names
 
-    def ctm(self, utterance: str, hypothesis: Hypothesis, confidences: Sequence[float] | None = None) -> list[str]:
+    def ctm(self, utterance: str, hypothesis: Hypothesis, confidences: Sequence[float] | None = None, rate: float = 1.0) -> list[str]:
         """CTM lines of a complete hypothesis, with the confidence of each word other than silence where it is known.
 
-        A partial hypothesis has none, since its last word may lack phones.
+        `rate` is the utterance's, see `cgs.feats.rate`. A partial hypothesis has none, since its last word may lack phones.
         """
         if not hypothesis.complete:
             return []
@@ -80,10 +80,11 @@ class Recogniser:
         said = hypothesis.units if self._spells else hypothesis.words
         ways = [self._pronunciations[unit] for unit in said]
         segments = word_segments(phones, [self._words[unit] for unit in said], ways, self._silence_phone)
+        shift = self.frame_shift / rate
         if self._spells:
             segments, names = _joined(segments, self._word_names)
-            return ctm_lines(utterance, segments, names, self.frame_shift)
-        return ctm_lines(utterance, segments, self._word_names, self.frame_shift, confidences)
+            return ctm_lines(utterance, segments, names, shift)
+        return ctm_lines(utterance, segments, self._word_names, shift, confidences)
 
 
 def _joined(segments: Sequence[Segment], names: Mapping[int, str]) -> tuple[list[Segment], dict[int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from cgs.base.log import progress
 from cgs.base.options import FeatsOptions
 from cgs.data.audio import read_audio
 from cgs.data.corpus import Utterance
-from cgs.feats import cmvn
-from cgs.feats.archive import archive_keys, merge_archives, read_archive, write_archive
+from cgs.feats import cmvn, rate
+from cgs.feats.archive import archive_keys, iterate_archive, merge_archives, read_archive, write_archive
 from cgs.feats.compute import KINDS, Kind, compute
 from cgs.feats.corrupt import Corruption, corrupted
 
@@ -106,29 +107,69 @@ def _at_speed(samples: np.ndarray, speed: float) -> np.ndarray:
     return change_speed(torch.from_numpy(np.asarray(samples, dtype=np.float32)), speed).numpy()
 
 
-def join_pieces(pieces: list[Piece], statistics: list[Statistics], out: Path, final_dir: Path) -> dict[str, int]:
+def correlation_times(pieces: list[Piece], statistics: list[Statistics]) -> dict[str, float | None]:
+    """{speaker: correlation time in frames} of one split, None of too little speech; see `cgs.feats.rate`."""
+    speakers = _speakers(pieces)
+    totals = _by_speaker(speakers, statistics, "mfcc")
+    sums = {speaker: rate.Correlation(stats[0, 0] / stats[0, -1], stats.shape[1] - 1) for speaker, stats in totals.items()}
+    for piece in pieces:
+        for utterance, cepstra in iterate_archive(piece.directory / f"{piece.stem('mfcc')}.scp"):
+            sums[speakers[utterance]].add(cepstra)
+    return {speaker: correlation.time() for speaker, correlation in sums.items()}
+
+
+def _speakers(pieces: list[Piece]) -> dict[str, str]:
+    return {utterance.id: utterance.speaker for piece in pieces for utterance in piece.utterances}
+
+
+def _by_speaker(speakers: Mapping[str, str], statistics: list[Statistics], kind: Kind) -> dict[str, np.ndarray]:
+    """Statistics of each speaker, by name."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for part in statistics:
+        for utterance, stats in part[kind].items():
+            parts.setdefault(speakers[utterance], []).append(stats)
+    return {speaker: cmvn.total(parts[speaker]) for speaker in sorted(parts)}
+
+
+def join_pieces(
+    pieces: list[Piece], statistics: list[Statistics], out: Path, final_dir: Path, rates: Mapping[str, float] | None = None
+) -> dict[str, int]:
     """Make the archives of one split from its pieces, with the statistics of each speaker.
 
     Args:
         pieces: all pieces of the split, in order.
         statistics: what `extract_piece` returned for each.
         out, final_dir: where to write, and where that will lie in the end.
+        rates: {speaker: frames for each one computed}, see `cgs.feats.rate`; None leaves them as they are.
     Returns: numbers of utterances, speakers and frames.
     """
-    split = pieces[0].split
-    speakers = {utterance.id: utterance.speaker for piece in pieces for utterance in piece.utterances}
+    split, speakers = pieces[0].split, _speakers(pieces)
     write_text(out / f"utt2spk_{split}", "".join(f"{utterance} {speaker}\n" for utterance, speaker in speakers.items()))
+    if rates is not None:
+        rate.write_rates(out / f"rate_{split}", rates)
     n_frames = 0
     for kind in KINDS:
-        merge_archives([piece.directory / f"{piece.stem(kind)}.scp" for piece in pieces], out / kind, split, final_dir / kind)
-        by_speaker: dict[str, list[np.ndarray]] = {}
-        for part in statistics:
-            for utterance, stats in part[kind].items():
-                by_speaker.setdefault(speakers[utterance], []).append(stats)
-        totals = {speaker: cmvn.total(by_speaker[speaker]) for speaker in sorted(by_speaker)}
+        parts = [piece.directory / f"{piece.stem(kind)}.scp" for piece in pieces]
+        if rates is None:
+            merge_archives(parts, out / kind, split, final_dir / kind)
+        else:
+            statistics = [{kind: {}}]
+            write_archive(out / kind, split, _respaced(parts, speakers, rates, statistics[0][kind]), final_dir / kind)
+        totals = _by_speaker(speakers, statistics, kind)
         write_archive(out / kind, f"cmvn_{split}", totals.items(), final_dir / kind)
         everything = cmvn.total(totals.values())
         n_frames = int(everything[0, -1])
         if split == "train":
             write_archive(out / kind, "cmvn_global", [("global", everything)], final_dir / kind)
     return {"utterances": len(speakers), "speakers": len(set(speakers.values())), "frames": n_frames}
+
+
+def _respaced(
+    parts: list[Path], speakers: Mapping[str, str], rates: Mapping[str, float], statistics: dict[str, np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Every utterance at its speaker's rate; fills in its CMVN statistics."""
+    for part in parts:
+        for utterance, matrix in iterate_archive(part):
+            frames = rate.respaced(matrix, rates[speakers[utterance]])
+            statistics[utterance] = cmvn.statistics(frames)
+            yield utterance, frames

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +88,9 @@ def align_with(workers: Workers, model: AcousticGmm, lang_dir: Path, beam: float
     return [read_alignment(name, alignment, words, model, lang) for name, alignment, words in found], failed
 
 
-def write_alignments(directory: Path, split: str, alignments: Sequence[Alignment], lang: Lang, frame_shift: float, final_dir: Path) -> None:
+def write_alignments(
+    directory: Path, split: str, alignments: Sequence[Alignment], lang: Lang, frame_shift: float, rates: Mapping[str, float], final_dir: Path
+) -> None:
     """Write a split's alignments: `pdf_<split>` and `word_<split>` as Kaldi archives of one number a frame, words and phones as CTM.
 
     Args:
@@ -96,14 +98,16 @@ def write_alignments(directory: Path, split: str, alignments: Sequence[Alignment
         split: e.g. "train".
         alignments: of its utterances.
         lang: names of words and phones.
-        frame_shift: s.
+        frame_shift: s, of a frame as computed.
+        rates: {utterance: rate}, 1 where one is absent; see `cgs.feats.rate`.
     """
     write_archive(directory, f"pdf_{split}", [(a.id, a.pdfs) for a in alignments], final_dir)
     write_archive(directory, f"word_{split}", [(a.id, a.words) for a in alignments], final_dir)
     with writing(directory / f"{split}.ctm") as words, writing(directory / f"{split}.phones.ctm") as phones:
         for alignment in alignments:
-            words.writelines(segments.ctm_lines(alignment.id, alignment.word_segments, lang.word_names, frame_shift))
-            phones.writelines(segments.ctm_lines(alignment.id, alignment.phone_segments, lang.phone_names, frame_shift))
+            shift = frame_shift / rates.get(alignment.id, 1.0)
+            words.writelines(segments.ctm_lines(alignment.id, alignment.word_segments, lang.word_names, shift))
+            phones.writelines(segments.ctm_lines(alignment.id, alignment.phone_segments, lang.phone_names, shift))
 
 
 def check_failed(split: str, failed: Sequence[str], n_utterances: int, limit: float) -> None:

@@ -26,6 +26,7 @@ from cgs.decode.search import Hypothesis
 from cgs.feats.archive import iterate_archive
 from cgs.feats.compute import compute
 from cgs.feats.load import Normaliser
+from cgs.feats.rate import read_rates
 from cgs.nn.labels import FIRST_KEYWORD_CLASS, OTHER_CLASS, SILENCE_CLASS
 from cgs.score.detection import Detected
 from cgs.score.recognition import Recognised
@@ -50,6 +51,7 @@ class Split:
         kind, cmvn: of the features.
         adapt: what else an utterance's features go through, after normalisation.
         weights: {speaker: factor of the log-likelihoods}, 1 where a speaker is absent; see `cgs.decode.rate`.
+        rates: {utterance: frames for each one computed}, 1 where one is absent; see `cgs.feats.rate`.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Split:
     cmvn: Any
     adapt: Adapt | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def items(self) -> Iterator[tuple[Utterance, np.ndarray]]:
         """Yield (utterance, (T, D) float32 features), read one at a time. Raises: DataError: an utterance without features."""
@@ -98,7 +101,7 @@ class Split:
 
 def read_split(data_dir: Path, feats_dir: Path, name: str, kind: Any, cmvn: Any, adapt: Adapt | None = None) -> Split:
     """Read the transcripts of a split; its features are read when they are asked for."""
-    return Split(name, read_data_dir(data_dir / name), read_durations(data_dir / name), feats_dir, kind, cmvn, adapt)
+    return Split(name, read_data_dir(data_dir / name), read_durations(data_dir / name), feats_dir, kind, cmvn, adapt, rates=read_rates(feats_dir, name))
 
 
 def recognise(split: Split, scores: Scores, recogniser: Recogniser, scale: float) -> tuple[list[Recognised], dict[str, Hypothesis], dict[str, float]]:

@@ -82,7 +82,7 @@ def recognise_lattices(
         results.spent["search"] += time.process_time() - middle
         reference = spoken(utterance.words)
         results.recognised.append(Recognised(utterance.id, utterance.speaker, reference, found.words, found.complete))
-        results.ctm += recogniser.ctm(utterance.id, found)
+        results.ctm += recogniser.ctm(utterance.id, found, split.rates.get(utterance.id, 1.0))
         for rank, path in enumerate(recogniser.n_best(found, scale, penalty, n_best) if n_best else (), start=1):
             words = " ".join(recogniser.word_names[word] for word in path.words)
             results.n_best.append(f"{utterance.id}-{rank}\t{path.graph:.3f}\t{path.acoustic:.3f}\t{words}\n")

@@ -36,6 +36,7 @@ def run(exp: Experiment) -> None:
 def _make(exp: Experiment, unit: Unit, out: Path) -> None:
     from cgs.data.copies import SPEED_SPLIT
     from cgs.feats.archive import write_archive
+    from cgs.feats.rate import read_rates
     from cgs.gmm.adapted import UNADAPTED_DIR, write_fmllr
     from cgs.gmm.align import align_features, align_with, check_failed, summary, write_alignments
     from cgs.gmm.checkpoints import STEPS_DIR, Checkpoints
@@ -62,7 +63,7 @@ def _make(exp: Experiment, unit: Unit, out: Path) -> None:
         check_failed(split, failed, len(utterances), options.max_failed_fraction)
         report["failed"][split], report["failed_utterances"][split], report["utterances"][split] = len(failed), failed, len(utterances)
         report["summary"][split] = figures = summary(aligned[split], model.n_pdfs, lang.silence_phone)
-        write_alignments(out, split, aligned[split], lang, exp.recipe.feats.frame_shift, unit.path)
+        write_alignments(out, split, aligned[split], lang, exp.recipe.feats.frame_shift, read_rates(exp.root / "3-feats", split), unit.path)
         silence = 100 * figures["silence_fraction"]
         LOG.info("  %s: %d utterances aligned, %d failed, silence %.1f %%", split, len(aligned[split]), len(failed), silence)
     model.save(out)

@@ -67,5 +67,7 @@ def _usual_phone(exp: Experiment) -> float:
     """Frames a phone of a typical training speaker."""
     from cgs.decode.rate import usual_phone_length
     from cgs.feats.load import read_utt2spk
+    from cgs.feats.rate import read_rates
 
-    return usual_phone_length(exp.root / "4-align" / "train.phones.ctm", read_utt2spk(exp.root / "3-feats" / "utt2spk_train"), exp.recipe.feats.frame_shift)
+    ctm, feats = exp.root / "4-align" / "train.phones.ctm", exp.root / "3-feats"
+    return usual_phone_length(ctm, read_utt2spk(feats / "utt2spk_train"), exp.recipe.feats.frame_shift, read_rates(feats, "train"))

@@ -147,7 +147,8 @@ def _decoded(
         return results.recognised, files, results.spent, {"lattice": results.facts(in_lattices.beam, in_lattices.search_scale)}
     plain = recogniser(tuned.insertion_penalty)
     recognised, hypotheses, spent = recognise(split, scores, plain, tuned.acoustic_scale)
-    return recognised, {"ctm": [line for name, found in hypotheses.items() for line in plain.ctm(name, found)]}, spent, {}
+    ctm = [line for name, found in hypotheses.items() for line in plain.ctm(name, found, rate=split.rates.get(name, 1.0))]
+    return recognised, {"ctm": ctm}, spent, {}
 
 
 def _adaptation_seconds(exp: Experiment, split: Split) -> dict[str, float]:

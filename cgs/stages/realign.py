@@ -30,6 +30,7 @@ def unit(exp: Experiment, labels: str) -> Unit:
 def make(exp: Experiment, labels: str) -> None:
     """Align the training speech by the network of a system, unless that has been done; nothing for "gmm", whose alignment is stage 4's."""
     from cgs.data.copies import SPEED_SPLIT
+    from cgs.feats.rate import read_rates
     from cgs.gmm.align import check_failed, summary, write_alignments
     from cgs.lang.lang import load_lang
 
@@ -45,7 +46,7 @@ def make(exp: Experiment, labels: str) -> None:
             aligned = [alignment for part, _ in told for alignment in part]
             failed = [name for _, names in told for name in names]
             check_failed(split, failed, len(aligned) + len(failed), exp.recipe.align.max_failed_fraction)
-            write_alignments(out, split, aligned, lang, exp.recipe.feats.frame_shift, made.path)
+            write_alignments(out, split, aligned, lang, exp.recipe.feats.frame_shift, read_rates(exp.root / "3-feats", split), made.path)
             report[split] = {"utterances": len(aligned), "failed_utterances": failed} | summary(aligned, n_pdfs, lang.silence_phone)
             LOG.info("  %s: %d utterances aligned by %s, %d failed", split, len(aligned), labels, len(failed))
         write_json(out / "align.json", report)

@@ -39,16 +39,21 @@ def test_the_usual_length_is_between_speakers_whatever_they_said(tmp_path: Path)
     """A speaks 0.2 s a phone, b 0.05 s: 0.1 s is usual, though a spoke more phones."""
     a = [f"a-1 1 0.00 {seconds} {phone}" for seconds, phone in ((0.1, "A_B"), (0.3, "O_E"), (9, "SIL"), (9, "SPN"))]
     path = ctm(tmp_path, *a, "a-2 1 0.00 0.2 A_S", "b-1 1 0.00 0.05 A_S", "b-1 1 0.05 5 SIL")
-    assert usual_phone_length(path, SPEAKERS, 0.01) == pytest.approx(10.0)
+    assert usual_phone_length(path, SPEAKERS, 0.01, {}) == pytest.approx(10.0)
+
+
+def test_lengths_are_counted_in_frames_as_they_are_spaced(tmp_path: Path) -> None:
+    path = ctm(tmp_path, "a-1 1 0.00 0.2 A", "b-1 1 0.00 0.05 A")
+    assert usual_phone_length(path, SPEAKERS, 0.01, {"a-1": 0.5, "b-1": 2.0}) == pytest.approx(10.0)
 
 
 def test_odd_lines_are_told(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"train.phones.ctm:2: not a line of phones but 'a-1 1'"):
-        usual_phone_length(ctm(tmp_path, "a-1 1 0 0.1 A", "a-1 1"), SPEAKERS, 0.01)
+        usual_phone_length(ctm(tmp_path, "a-1 1 0 0.1 A", "a-1 1"), SPEAKERS, 0.01, {})
     with pytest.raises(DataError, match=r"train.phones.ctm:1: utterance 'c-1' has no speaker"):
-        usual_phone_length(ctm(tmp_path, "c-1 1 0 0.1 A"), SPEAKERS, 0.01)
+        usual_phone_length(ctm(tmp_path, "c-1 1 0 0.1 A"), SPEAKERS, 0.01, {})
     with pytest.raises(DataError, match="holds no phone"):
-        usual_phone_length(ctm(tmp_path, "a-1 1 0 0.1 SIL"), SPEAKERS, 0.01)
+        usual_phone_length(ctm(tmp_path, "a-1 1 0 0.1 SIL"), SPEAKERS, 0.01, {})
 
 
 def test_with_exponent_one_a_phone_weighs_the_same_however_long() -> None:

@@ -37,10 +37,10 @@ def recipe() -> Recipe:
     )
 
 
-def made(root: Path, n_jobs: int = 1, speeds: tuple[float, ...] = (), noise: NoiseOptions | None = None) -> Experiment:
+def made(root: Path, n_jobs: int = 1, speeds: tuple[float, ...] = (), noise: NoiseOptions | None = None, rate: str = "none") -> Experiment:
     """An experiment whose stage 1 holds two speakers of noise; "test" is cut out of one recording."""
     options = recipe()
-    changed = options.feats.model_copy(update={"speeds": list(speeds), "noise": noise or NoiseOptions()})
+    changed = options.feats.model_copy(update={"speeds": list(speeds), "noise": noise or NoiseOptions(), "rate": rate})
     exp = Experiment(root, options.model_copy(update={"feats": changed}), corpus=root, n_jobs=n_jobs)
     rng = np.random.default_rng(1)
     with Unit(root, "1-data", {}, [], []).writing() as out:
