@@ -10,12 +10,19 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(gt=0)]
 Volts = Annotated[float, Field(ge=0.3, le=1.5)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Method = Literal["dense", "small", "cgs", "hcgs", "guided", "block_magnitude", "group_lasso", "dynamic", "magnitude", "nm", "mpd"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SEQUENCE_GRADIENT_NORM = 5.0
 """Longest gradient of a step of sequence training, where the recipe does not say: one odd utterance must not undo a network."""
 Offset = Annotated[int, Field(ge=-127, le=127)]
 UNSTAMPED = {"processes", "tensorboard"}
 """Training options that say how, not what: changing them makes nothing out of date."""
+
+
+def each(value: Any, n: int) -> list[Any]:
+    """A value for each of n weight matrices: the list that is given, or n times the one value."""
+    return list(value) if isinstance(value, list | tuple) else [value] * n
 
 
 class Options(BaseModel):
@@ -233,15 +240,21 @@ class KwsOptions(TrainOptions):
 class SystemOptions(Options):
     task: Literal["asr", "kws"] = Field(description="acoustic (asr) or keyword (kws) network")
     model: Literal["feedforward", "tdnn", "lstm"] = Field("feedforward", description="kind of network; docs/acoustic-models.md says how they differ")
-    method: Literal["dense", "cgs"] = Field(description="fully connected, or coarse-grain sparse")
+    method: Method = Field(
+        description="dense: fully connected; cgs: coarse-grain sparse; hcgs: on two levels; guided, block_magnitude, group_lasso, dynamic, magnitude, nm, mpd: "
+        "rivals that choose by other means, see docs/methods.md; small: dense, narrower, with as many weights as the density leaves"
+    )
     hidden: list[Positive] = Field(min_length=1, description="widths of the hidden layers; cells of each layer of an LSTM")
     offsets: list[list[Offset]] = Field(
         [], description="tdnn: frames that each hidden layer sees of the one below, e.g. [[-2, -1, 0, 1, 2], [-1, 0, 1], [-3, 0, 3]]; lstm: those of the input"
     )
     label_delay: int = Field(5, ge=0, description="lstm: frames that are heard before a frame is named")
     labels: str = Field("gmm", description="asr: whose alignment it learns from, the GMM's or that of an asr system further up, by its first seed")
-    density: float = Field(1.0, gt=0, le=1, description="share of the weight blocks kept; 1 for dense")
-    block: Positive = Field(1, description="side of a block, in weights; 1 for dense")
+    density: Share | list[Share] = Field(1.0, description="share of the weights kept, one for all matrices or a list of one for each; 1 for dense")
+    block: Positive | list[Positive] = Field(1, description="side of a block, in weights, likewise; 1 where there are none; M of nm")
+    coarse: Positive | list[Positive] = Field(1, description="hcgs: side of a block of the upper level, likewise")
+    coarse_density: float = Field(0.0, ge=0, le=1, description="hcgs: share of those kept; 0: the square root of the density")
+    dense_input: bool = Field(False, description="keep the first layer dense")
     dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
     dropout: float | None = Field(None, ge=0, lt=1, description="of this system's networks, in place of nn.dropout or kws.dropout")
     bits: int = Field(6, ge=2, le=8, description="bits of a packed weight")
@@ -249,10 +262,23 @@ class SystemOptions(Options):
 
     @model_validator(mode="after")
     def _method_fits(self) -> SystemOptions:
-        if self.method == "dense" and (self.density != 1 or self.block != 1):
+        densities, blocks = ([value] if not isinstance(value, list) else value for value in (self.density, self.block))
+        unblocked = ("dense", "small", "magnitude", "mpd")
+        if self.method == "dense" and (set(densities) != {1} or set(blocks) != {1}):
             raise ValueError("a dense system has density 1 and block 1; set method = \"cgs\" or remove them")
-        if self.method == "cgs" and (self.density == 1 or self.block < 2):
-            raise ValueError("a cgs system needs density below 1 and block of at least 2")
+        if self.method != "dense" and (set(densities) == {1} or (self.method in unblocked) != (set(blocks) == {1})):
+            raise ValueError(f"a {self.method} system needs density below 1 and {'no block' if self.method in unblocked else 'block of at least 2'}")
+        if (self.method == "hcgs") != (self.coarse != 1) or (self.coarse_density and self.method != "hcgs"):
+            raise ValueError("a system has coarse blocks if, and only if, its method is hcgs; set coarse to a multiple of block, e.g. 64")
+        if self.method == "small" and (isinstance(self.density, list) or self.model == "lstm"):
+            raise ValueError("a small system needs one density, and is no LSTM")
+        if self.method not in ("dense", "cgs", "hcgs") and self.model == "lstm":
+            raise ValueError(f"method {self.method} is for feedforward and tdnn networks; choose cgs, or another model")
+        n_matrices = (2 if self.model == "lstm" else 1) * len(self.hidden) + 1
+        for name in ("density", "block", "coarse"):
+            value = getattr(self, name)
+            if isinstance(value, list) and len(value) != n_matrices:
+                raise ValueError(f"{name} of {len(value)} matrices where the network has {n_matrices}")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds {self.seeds} hold a seed twice")
         return self

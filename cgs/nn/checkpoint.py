@@ -34,6 +34,7 @@ class Progress:
         epoch: epochs done.
         best_epoch: the epoch (from 0) of the lowest held-out loss; -1 before the first.
         best_loss: that loss.
+        unsettled: epochs after which masks still changed: they cannot be the best one, and nothing is waited for.
         averaged: epochs whose mean the final weights are; 0 where they are those of the best epoch.
         history: one entry for each epoch, the lines of training.jsonl.
     """
@@ -42,8 +43,14 @@ class Progress:
     epoch: int = 0
     best_epoch: int = -1
     best_loss: float = float("inf")
+    unsettled: int = 0
     averaged: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def waited(self) -> int:
+        """Epochs without a better held-out loss."""
+        return self.epoch - 1 - max(self.best_epoch, self.unsettled - 1)
 
     @property
     def seconds(self) -> float:

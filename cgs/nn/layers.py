@@ -5,16 +5,19 @@ Owns `Spec` and `Network`; the kinds are in `cgs.nn.feedforward`, `cgs.nn.tdnn` 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import nn
 
 from cgs.base.errors import ShapeError
-from cgs.base.options import Fraction, Options, Positive
+from cgs.base.options import Fraction, Method, Options, Positive, Share, each
+from cgs.sparse.hierarchy import draw_hierarchical_mask
 from cgs.sparse.layer import BlockSparseLinear
 from cgs.sparse.mask import BlockMask, draw_mask, layer_seed
+from cgs.sparse.masked import MaskedLinear
+from cgs.sparse.pruning import BLOCK_METHODS, PRUNED, Pruner, block_mask
 
 Layer = nn.Linear | BlockSparseLinear
 HE_GAIN = 2.0**0.5
@@ -27,9 +30,12 @@ class Spec(Options):
     n_in: Positive = Field(description="inputs of a frame: features, x spliced frames for a feed-forward network")
     hidden: tuple[Positive, ...] = Field(min_length=1, description="widths of the hidden layers")
     n_out: Positive = Field(description="outputs: pdfs or keyword classes")
-    method: Literal["dense", "cgs"] = Field("dense", description="fully connected, or coarse-grain sparse")
-    density: float = Field(1.0, gt=0, le=1, description="share of the weight blocks kept")
-    block: Positive = Field(1, description="side of a block, in weights")
+    method: Method = Field("dense", description="fully connected, coarse-grain sparse or a rival; see SystemOptions")
+    density: Share | tuple[Share, ...] = Field(1.0, description="share of the weights kept, of all matrices or of each")
+    block: Positive | tuple[Positive, ...] = Field(1, description="side of a block, in weights, of all matrices or of each")
+    coarse: Positive | tuple[Positive, ...] = Field(1, description="side of a block of the upper level, hcgs")
+    coarse_density: float = Field(0.0, ge=0, le=1, description="share of those kept; 0: the square root of the density")
+    dense_input: bool = Field(False, description="keep the first layer dense")
     dense_output: bool = Field(False, description="keep the output layer dense")
     dropout: Fraction = Field(0.0, description="of hidden outputs during training")
     seed: int = Field(0, description="of the masks and the first weights")
@@ -50,13 +56,31 @@ class Spec(Options):
         """Frames before and after the current one that a network of sequences reads; None where its inputs come spliced."""
         return None
 
+    def blocks(self) -> list[int]:
+        """Side of a block of every matrix."""
+        return each(self.block, len(self.shapes()))
+
+    def sparse(self) -> list[bool]:
+        """Which matrices the method applies to."""
+        n_layers = len(self.shapes())
+        return [self.method != "dense" and not (n == 0 and self.dense_input or n == n_layers - 1 and self.dense_output) for n in range(n_layers)]
+
     def draw_masks(self) -> list[BlockMask | None]:
-        """One mask for each matrix, None where it is dense. Raises: ConfigError: a matrix too small for block and density."""
+        """One mask for each matrix, None where it is dense or is chosen in training. Raises: ConfigError: a matrix too small for block and density."""
         shapes = self.shapes()
-        if self.method == "dense":
+        if self.method not in ("cgs", "hcgs"):
             return [None] * len(shapes)
-        masks: list[BlockMask | None] = [draw_mask(*shape, self.block, self.density, layer_seed(self.seed, layer)) for layer, shape in enumerate(shapes[:-1])]
-        return [*masks, None if self.dense_output else draw_mask(*shapes[-1], self.block, self.density, layer_seed(self.seed, len(shapes) - 1))]
+        blocks, coarse, densities = self.blocks(), each(self.coarse, len(shapes)), each(self.density, len(shapes))
+        masks: list[BlockMask | None] = []
+        for layer, ((n_out, n_in), sparse, block, density) in enumerate(zip(shapes, self.sparse(), blocks, densities, strict=True)):
+            seed = layer_seed(self.seed, layer)
+            if not sparse or density == 1:
+                masks.append(None)
+            elif self.method == "hcgs":
+                masks.append(draw_hierarchical_mask(n_out, n_in, coarse[layer], block, density, seed, self.coarse_density or None))
+            else:
+                masks.append(draw_mask(n_out, n_in, block, density, seed))
+        return masks
 
 
 class Network(nn.Module):
@@ -67,7 +91,7 @@ class Network(nn.Module):
         masks: a mask for each matrix, None where it is dense; drawn from the spec's seed where not given.
         gains: of the first weights of each matrix: their variance is gain^2 / inputs.
     Attributes:
-        layers: every weight matrix of `spec.shapes()` with its bias.
+        layers: every weight matrix of `spec.shapes()` with its bias; those that a method prunes in training are `MaskedLinear`, until `settle`.
     """
 
     def __init__(self, spec: Spec, masks: list[BlockMask | None] | None, gains: Sequence[float]) -> None:
@@ -75,11 +99,31 @@ class Network(nn.Module):
         self.spec: Spec = spec
         self.masks = spec.draw_masks() if masks is None else masks
         generator = torch.Generator().manual_seed(spec.seed)
-        self.layers = nn.ModuleList(_first_layer(shape, mask, gain, generator) for shape, mask, gain in zip(spec.shapes(), self.masks, gains, strict=True))
+        pruned = [sparse and spec.method in PRUNED for sparse in spec.sparse()]
+        parts = zip(spec.shapes(), self.masks, pruned, gains, strict=True)
+        self.layers = nn.ModuleList(_first_layer(shape, mask, prunes, gain, generator) for shape, mask, prunes, gain in parts)
 
     def each_layer(self) -> Iterator[Layer]:
         """The layers, typed."""
         yield from self.layers  # type: ignore[misc]
+
+    def pruner(self) -> Pruner:
+        """What changes the masks that are chosen in training, none of them where the method has no such."""
+        n_layers = len(self.spec.shapes())
+        return Pruner(self.layers, self.spec.method, self.spec.blocks(), each(self.spec.density, n_layers), self.spec.seed)
+
+    def settle(self) -> None:
+        """Turn layers whose blocks were chosen in training into block-sparse layers of the same weights."""
+        for number, (layer, block) in enumerate(zip(self.each_layer(), self.spec.blocks(), strict=True)):
+            if isinstance(layer, MaskedLinear) and self.spec.method in BLOCK_METHODS:
+                mask = block_mask(layer, block)
+                self.masks[number], self.layers[number] = mask, BlockSparseLinear.of_dense(mask, layer.weight, layer.bias)
+
+    @property
+    def mask_checksums(self) -> list[str | None]:
+        """Identity of the mask of each matrix, None where it is dense."""
+        return [mask.checksum if mask else layer.checksum if isinstance(layer, MaskedLinear) else None
+                for mask, layer in zip(self.masks, self.each_layer(), strict=True)]
 
     @property
     def n_weights(self) -> int:
@@ -94,8 +138,7 @@ class Network(nn.Module):
     @property
     def n_weights_kept(self) -> int:
         """Weights that exist, padding and biases not counted."""
-        shapes = self.spec.shapes()
-        return sum(mask.n_weights_kept if mask else n_out * n_in for mask, (n_out, n_in) in zip(self.masks, shapes, strict=True))
+        return sum(_n_kept(layer, mask) for layer, mask in zip(self.each_layer(), self.masks, strict=True))
 
 
 def feature_major(layer: Layer, x: torch.Tensor) -> torch.Tensor:
@@ -128,10 +171,18 @@ def spliced(x: torch.Tensor, offsets: Sequence[int]) -> torch.Tensor:
     return torch.cat([x[:, :, offset - offsets[0] :][:, :, :n_frames] for offset in offsets])
 
 
-def _first_layer(shape: tuple[int, int], mask: BlockMask | None, gain: float, generator: torch.Generator) -> Layer:
+def _n_kept(layer: Layer, mask: BlockMask | None) -> int:
+    if mask:
+        return mask.n_weights_kept
+    return layer.n_weights_kept if isinstance(layer, MaskedLinear) else layer.out_features * layer.in_features
+
+
+def _first_layer(shape: tuple[int, int], mask: BlockMask | None, prunes: bool, gain: float, generator: torch.Generator) -> Layer:
     if mask is not None:
         return BlockSparseLinear(mask, generator, gain)
     n_out, n_in = shape
+    if prunes:
+        return MaskedLinear(n_in, n_out, generator, gain)
     layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
     with torch.no_grad():
         layer.weight.copy_(torch.randn(n_out, n_in, generator=generator) * (gain / n_in**0.5))

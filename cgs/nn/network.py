@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 
 from cgs.base.errors import FormatError
@@ -47,7 +48,7 @@ def save_network(directory: Path, network: Network, meta: dict[str, Any]) -> Non
         stream.write(blob)
     facts = {
         "spec": network.spec.model_dump(mode="json"),
-        "mask_checksums": [mask.checksum if mask else None for mask in network.masks],
+        "mask_checksums": network.mask_checksums,
         "n_weights": network.n_weights,
         "n_weights_kept": network.n_weights_kept,
         "weights_sha256": hashlib.sha256(blob).hexdigest(),
@@ -73,11 +74,14 @@ def load_network(directory: Path) -> tuple[Network, dict[str, Any]]:
         raise FormatError(f"{directory / MODEL_FILE}: a network of the kind {kind!r}", f"this program knows {', '.join(KINDS)}; train it again")
     spec = KINDS[kind][0](**meta["spec"])
     masks: list[BlockMask | None] = []
-    for layer, (n_out, n_in) in enumerate(spec.shapes()):
+    for layer, ((n_out, n_in), block) in enumerate(zip(spec.shapes(), spec.blocks(), strict=True)):
         kept = state.get(f"layers.{layer}.kept")
-        masks.append(None if kept is None else BlockMask(n_out, n_in, spec.block, kept.numpy(), layer_seed(spec.seed, layer)))
-    if [mask.checksum if mask else None for mask in masks] != meta["mask_checksums"]:
-        raise FormatError(f"{path}: block masks are not those of {MODEL_FILE}", "train the network again")
+        if kept is None or kept.dtype == torch.bool:
+            masks.append(None)
+        else:
+            masks.append(BlockMask(n_out, n_in, block, kept.numpy(), layer_seed(spec.seed, layer)))
     network = build_network(spec, masks)
     network.load_state_dict(state)
+    if network.mask_checksums != meta["mask_checksums"]:
+        raise FormatError(f"{path}: masks are not those of {MODEL_FILE}", "train the network again")
     return network.eval(), meta

@@ -66,19 +66,50 @@ def network_spec(system: SystemOptions, options: TrainOptions, n_features: int, 
         "hidden": tuple(system.hidden),
         "n_out": n_out,
         "method": system.method,
-        "density": system.density,
-        "block": system.block,
+        **{name: tuple(value) if isinstance(value := getattr(system, name), list) else value for name in ("density", "block", "coarse")},
+        "coarse_density": system.coarse_density,
+        "dense_input": system.dense_input,
         "dense_output": system.dense_output,
         "dropout": options.dropout if system.dropout is None else system.dropout,
         "seed": seed,
     }
     offsets = tuple(tuple(frames) for frames in system.offsets)
-    if system.model == "tdnn":
-        return TdnnSpec(n_in=n_features, offsets=offsets, **shared)
+
+    def of_width(hidden: tuple[int, ...]) -> Spec:
+        if system.model == "tdnn":
+            return TdnnSpec(n_in=n_features, offsets=offsets, **shared | {"hidden": hidden})
+        return NetworkSpec(n_in=n_features * (options.left_context + 1 + options.right_context), **shared | {"hidden": hidden})
+
+    if system.method == "small":
+        shared |= {"method": "dense", "density": 1.0, "block": 1}
+        return narrowed(of_width, system.hidden, float(system.density))  # type: ignore[arg-type]
     if system.model == "lstm":
         seen = offsets[0] if offsets else INPUT_OFFSETS
         return LstmSpec(n_in=n_features, offsets=seen, label_delay=system.label_delay, warmup=options.warmup_frames, **shared)
-    return NetworkSpec(n_in=n_features * (options.left_context + 1 + options.right_context), **shared)
+    return of_width(tuple(system.hidden))
+
+
+def narrowed(of_width: Callable[[tuple[int, ...]], Spec], hidden: list[int], density: float) -> Spec:
+    """The widest network, hidden layers in proportion, that has at most `density` of the weights.
+
+    Args:
+        of_width: makes a network of given widths.
+        hidden: widths of the whole network.
+        density: share of its weights.
+    Raises: ConfigError: layers of one unit are too many weights.
+    """
+
+    def n_weights(spec: Spec) -> int:
+        return sum(n_out * n_in for n_out, n_in in spec.shapes())
+
+    def scaled(share: float) -> tuple[int, ...]:
+        return tuple(max(1, int(width * share)) for width in hidden)
+
+    allowed, widest = density * n_weights(of_width(tuple(hidden))), max(hidden)
+    fitting = [n for n in range(1, widest + 1) if n_weights(of_width(scaled(n / widest))) <= allowed]
+    if not fitting:
+        raise ConfigError(f"density {density:g}: no network so small has hidden layers", "choose a higher density")
+    return of_width(scaled(fitting[-1] / widest))
 
 
 def view_of(system: SystemOptions, options: TrainOptions) -> View:
@@ -157,6 +188,7 @@ def train_network(
         folder = curves_folder.with_name(f"{curves_folder.name}.{SEQUEL}") if curves_folder else None
         told.append(_told(train(network, sequel.examples(), sequel.options, spec.seed, directory / SEQUEL, device, folder)))
         (directory / FIRST_WEIGHTS).unlink(missing_ok=True)
+    network.settle()
     left, right = spec.context or (options.left_context, options.right_context)
     features = {"kind": examples.kind, **meta["features"], "left": left, "right": right}
     facts = {"method": spec.method, "seed": spec.seed, "features": features, **told[0]}

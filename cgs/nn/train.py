@@ -1,8 +1,9 @@
 """The one training loop, of acoustic and keyword networks of every kind.
 
 Adam with decoupled weight decay, a cosine learning rate, cross-entropy against frame labels, and the epoch of the
-lowest held-out loss kept, or the mean of the last ones. A run that was killed goes on from its last whole epoch and
-ends with the same bytes as one that was not. Several processes may share each minibatch; their steps are those of one."""
+lowest held-out loss kept, or the mean of the last ones, of those with settled masks (`cgs.sparse.pruning`). A run that
+was killed goes on from its last whole epoch and ends with the same bytes as one that was not. Several processes may
+share each minibatch; their steps are those of one."""
 
 from __future__ import annotations
 
@@ -31,6 +32,7 @@ from cgs.nn.data import ExampleSet
 from cgs.nn.network import Network
 from cgs.nn.parallel import group, together
 from cgs.nn.step import Objective, Totals, cosine_rate, frame_loss, gradients, make_optimiser, matmul_precision, n_correct
+from cgs.sparse.pruning import Pruner
 
 HISTORY_FILE = "training.jsonl"
 
@@ -78,11 +80,12 @@ def train(
     optimiser = make_optimiser(network, options)
     run = digest_of([network.spec.model_dump(), options.model_dump(exclude=UNSTAMPED), seed, len(data.training), len(data.held_out), device])
     progress, kept = load_checkpoint(directory / CHECKPOINT_FILE, run, network, optimiser)
+    pruner = network.pruner()
     if progress.epoch:
         LOG.info("  resumed after epoch %d", progress.epoch)
     with curves(curves_folder if options.tensorboard and group().first else None, progress.epoch) as points:
-        while progress.epoch < options.epochs and progress.epoch - 1 - progress.best_epoch < options.patience:
-            _one_epoch(network, data, options, seed, optimiser, progress, kept)
+        while progress.epoch < options.epochs and progress.waited < options.patience:
+            _one_epoch(network, data, options, seed, optimiser, progress, kept, pruner)
             points.add(progress.epoch, progress.history[-1], network)
             if group().first:
                 write_text(directory / HISTORY_FILE, "".join(json.dumps(entry) + "\n" for entry in progress.history))
@@ -126,19 +129,29 @@ def evaluate(network: Network, examples: ExampleSet, objective: Objective = fram
 
 
 def _one_epoch(
-    network: Network, data: Examples, options: TrainOptions, seed: int, optimiser: torch.optim.Optimizer, progress: Progress, kept: Kept
+    network: Network,
+    data: Examples,
+    options: TrainOptions,
+    seed: int,
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
+    kept: Kept,
+    pruner: Pruner,
 ) -> None:
     start, epoch = time.monotonic(), progress.epoch
     group().follow_first(network)
     with matmul_precision(options.matmul):
-        loss, accuracy = _learn(network, data, options, seed, optimiser, epoch)
+        loss, accuracy = _learn(network, data, options, seed, optimiser, pruner, epoch)
     held_out_loss, held_out_accuracy = evaluate(network, data.held_out, data.objective)
     if not math.isfinite(held_out_loss):
         raise TrainError(f"epoch {epoch + 1}: held-out loss is {held_out_loss}", f"lower learning_rate (now {options.learning_rate:g})")
-    state = state_of(network)
-    if held_out_loss < progress.best_loss:
-        progress.best_epoch, progress.best_loss, kept.best = epoch, held_out_loss, state
-    kept.recent = [*kept.recent, state][-options.average :] if options.average else []
+    if pruner.settled:
+        state = state_of(network)
+        if held_out_loss < progress.best_loss:
+            progress.best_epoch, progress.best_loss, kept.best = epoch, held_out_loss, state
+        kept.recent = [*kept.recent, state][-options.average :] if options.average else []
+    else:
+        progress.unsettled = epoch + 1
     entry = {"epoch": epoch + 1, "train_loss": loss, "train_accuracy": accuracy, "held_out_loss": held_out_loss, "held_out_accuracy": held_out_accuracy}
     progress.history.append(entry | {"learning_rate": optimiser.param_groups[0]["lr"], "seconds": time.monotonic() - start})
     progress.epoch += 1
@@ -161,7 +174,9 @@ def _choose_weights(network: Network, data: Examples, progress: Progress, kept: 
     network.load_state_dict(kept.best)
 
 
-def _learn(network: Network, data: Examples, options: TrainOptions, seed: int, optimiser: torch.optim.Optimizer, epoch: int) -> tuple[float, float]:
+def _learn(
+    network: Network, data: Examples, options: TrainOptions, seed: int, optimiser: torch.optim.Optimizer, pruner: Pruner, epoch: int
+) -> tuple[float, float]:
     """One pass over the training frames. Returns: mean loss and accuracy, as seen during the pass."""
     network.train()
     torch.manual_seed(epoch_generator(seed, epoch, "dropout").initial_seed())
@@ -177,6 +192,8 @@ def _learn(network: Network, data: Examples, options: TrainOptions, seed: int, o
         totals.add(gradients(network, examples, part, data.objective, options.matmul, members))
         if options.max_gradient_norm:
             torch.nn.utils.clip_grad_norm_(network.parameters(), options.max_gradient_norm)
+        pruner.before_step(epoch * len(parts) + step, options.epochs * len(parts))
         optimiser.step()
+        pruner.after_step()
     totals.look()
     return totals.loss / len(examples), totals.correct / len(examples)

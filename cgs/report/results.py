@@ -104,11 +104,12 @@ def _add_network(material: Material, exp: Experiment, system: str, options: Syst
         curve = entries.get(MAIN, {}).get("roc")
         if curve:
             material.roc[system, engine, seed] = curve["false_alarm_rate"], curve["detection_rate"]
-    if options.method == "cgs" and options.can_be_packed and system not in material.masks:
+    if options.method != "dense" and options.can_be_packed and system not in material.masks:
         from cgs.quant.packed import read_packed
 
         layers = read_packed(exp.root / system_unit("7-pack", system, seed) / "model.cgs").layers
-        material.masks[system] = [None if x.kept is None else (x.n_block_rows, x.n_block_columns, x.kept.tolist()) for x in layers]
+        if any(x.kept is not None for x in layers):
+            material.masks[system] = [None if x.kept is None else (x.n_block_rows, x.n_block_columns, x.kept.tolist()) for x in layers]
 
 
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -207,6 +207,17 @@ class BlockSparseLinear(nn.Module):
         dense[rows, self.kept.long()] = self.weight.detach()
         return dense.transpose(1, 2).reshape(mask.n_block_rows * block, -1)[: mask.n_out, : mask.n_in].contiguous()
 
+    @classmethod
+    def of_dense(cls, mask: BlockMask, weight: torch.Tensor, bias: torch.Tensor) -> BlockSparseLinear:
+        """The layer that holds the kept blocks of a whole matrix (n_out, n_in)."""
+        layer, block = cls(mask), mask.block
+        with torch.no_grad():
+            padded = F.pad(weight.detach(), (0, -mask.n_in % block, 0, -mask.n_out % block))
+            blocks = padded.view(mask.n_block_rows, block, mask.n_block_columns, block).transpose(1, 2)
+            layer.weight.copy_(blocks[torch.arange(mask.n_block_rows)[:, None], layer.kept.long()])
+            layer.bias.copy_(bias)
+        return layer
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """Refuse weights of another mask. Raises: FormatError: other blocks, another shape, or weights where padding is."""
         kept, weight = state_dict.get(f"{prefix}kept"), state_dict.get(f"{prefix}weight")

@@ -149,7 +149,7 @@ def test_another_mask_or_kind_is_refused(tmp_path):
     meta = json.loads((tmp_path / "model.json").read_text())
     swapped = meta | {"mask_checksums": [meta["mask_checksums"][k] for k in (1, 0, 2, 3, 4)]}
     (tmp_path / "model.json").write_text(json.dumps(swapped))
-    with pytest.raises(FormatError, match="block masks"):
+    with pytest.raises(FormatError, match="masks are not those"):
         load_network(tmp_path)
     (tmp_path / "model.json").write_text(json.dumps(meta | {"spec": meta["spec"] | {"model": "gru"}}))
     with pytest.raises(FormatError, match="a network of the kind 'gru'"):

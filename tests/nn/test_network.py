@@ -74,7 +74,7 @@ def test_masks_of_another_network_are_refused(tmp_path):
     meta = json.loads((tmp_path / "model.json").read_text())
     meta["mask_checksums"][0] = "0" * 64
     (tmp_path / "model.json").write_text(json.dumps(meta))
-    with pytest.raises(FormatError, match="block masks"):
+    with pytest.raises(FormatError, match="masks are not those"):
         load_network(tmp_path)
 
 

@@ -1,0 +1,233 @@
+"""The rivals of coarse-grain sparsity: which weights of a `MaskedLinear` are kept, step by step of the training.
+
+Each method ends, at `SETTLED` of the training at the latest, with the share of weights (or blocks) that was asked for; what is
+left of the training is static. All but magnitude, nm and mpd keep whole blocks, equally many in every block row, so that what they
+end with is a `BlockMask` and is stored, computed and built as coarse-grain sparse layers are.
+
+guided          trained dense for `WARM_UP` of the training, then the blocks of the largest norm of each block row.
+block_magnitude blocks of the largest norm, fewer and fewer of them by a cubic schedule (Narang, Undersander, Diamos 2017,
+                arXiv 1711.02782, with the schedule of Zhu and Gupta 2017, arXiv 1710.01878).
+group_lasso     the same choice at `SETTLED`, after training with a penalty on the norms of the blocks (Wen and others 2016,
+                arXiv 1608.03665; proximal steps scaled to the weights, so that the penalty has no unit to tune).
+dynamic         blocks drawn at random; those of the smallest norm are dropped and those of the largest gradient grow, in each
+                block row, less and less often (RigL: Evci and others 2020, arXiv 1911.11134, by blocks).
+magnitude       single weights by the cubic schedule (Zhu and Gupta 2017), ranked within each layer.
+nm              N of every M weights of a row, N = density * M, after `WARM_UP` of dense training (Mishra and others 2021,
+                arXiv 2104.08378).
+mpd             a block-diagonal matrix whose rows and columns are permuted at random, before training (Supic and others 2018,
+                MPDCompress)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from cgs.base.errors import ConfigError
+from cgs.sparse.mask import BlockMask, SplitMix64, draw_mask, keep_per_row, layer_seed
+from cgs.sparse.masked import MaskedLinear
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BLOCK_METHODS = ("guided", "block_magnitude", "group_lasso", "dynamic")
+WEIGHT_METHODS = ("magnitude", "nm", "mpd")
+PRUNED = BLOCK_METHODS + WEIGHT_METHODS
+"""Methods whose layers are trained as `MaskedLinear`."""
+STATIC = ("mpd",)
+"""Of these, the ones settled before training."""
+WARM_UP = 0.2
+"""Share of the training that is dense before blocks are chosen once."""
+SETTLED = 0.5
+"""Share of the training after which no mask changes."""
+UPDATES = 40
+"""Changes of a mask, at most, up to there."""
+REGROWN = 0.3
+"""Share of the blocks of a row exchanged in the first update of "dynamic", falling to none as half a cosine."""
+PENALTY = 1.0
+"""Of group lasso: what a block's norm has lost by `SETTLED`, as a multiple of the mean norm, if the gradient never resists."""
+
+
+class Pruner:
+    """Changes the masks of one network as its training goes on.
+
+    Args:
+        layers: the network's weight matrices; those that are `MaskedLinear` and not settled are pruned.
+        method: one of `PRUNED`.
+        block, density: of each layer.
+        seed: of the network.
+    Raises: ConfigError: a layer that cannot have that density.
+    """
+
+    def __init__(self, layers: Iterable[nn.Module], method: str, block: list[int], density: list[float], seed: int) -> None:
+        self.method = method
+        numbered = [(number, layer) for number, layer in enumerate(layers) if isinstance(layer, MaskedLinear)]
+        self.layers = [layer for _, layer in numbered]
+        self._open = [_Pruned(layer, method, block[number], density[number], layer_seed(seed, number)) for number, layer in numbered if not layer.settled]
+
+    @property
+    def settled(self) -> bool:
+        """True where no mask will change any more."""
+        return not self._open
+
+    def before_step(self, step: int, n_steps: int) -> None:
+        """Change the masks that it is time to change; call with the gradients of a step, before it is made.
+
+        Args:
+            step: of the whole training, from 0.
+            n_steps: of the whole training.
+        """
+        update = _updates_by(step, n_steps)
+        if not self._open or (step and update == _updates_by(step - 1, n_steps)):
+            return
+        for pruned in self._open:
+            if pruned.update(step / n_steps, update == UPDATES):
+                pruned.layer.settled.fill_(True)
+        self._open = [pruned for pruned in self._open if not pruned.layer.settled]
+
+    def after_step(self) -> None:
+        """Make zero what the optimiser gave to weights that are not kept."""
+        for layer in self.layers:
+            layer.enforce()
+
+
+def _updates_by(step: int, n_steps: int) -> int:
+    """Updates due by a step: the same in a resumed training as in an unbroken one."""
+    return min(UPDATES, int(step * UPDATES / (SETTLED * n_steps)))
+
+
+class _Pruned:
+    """One layer on its way to its density."""
+
+    def __init__(self, layer: MaskedLinear, method: str, block: int, density: float, seed: int) -> None:
+        n_out, n_in = layer.weight.shape
+        self.layer, self.method, self.block, self.density = layer, method, block, density
+        self.shape = n_out, n_in
+        if method in BLOCK_METHODS:
+            self.keep = keep_per_row(n_out, n_in, block, density)
+        if method == "nm" and abs(block * density - round(block * density)) > 1e-6:
+            raise ConfigError(f"nm: {density:g} of every {block} weights is no whole number", "choose a block (M) of which the density is a whole number")
+        if method == "dynamic" and layer.kept.all():
+            _start_sparse(layer, torch.from_numpy(draw_mask(n_out, n_in, block, density, seed).to_dense()))
+        if method == "mpd" and layer.kept.all():
+            _start_sparse(layer, torch.from_numpy(permuted_diagonal(n_out, n_in, density, seed)))
+
+    def update(self, done: float, ends: bool) -> bool:
+        """Change the mask; returns True where it was the last time."""
+        rule: Callable[[float, bool], bool] = getattr(self, f"_{self.method}")
+        with torch.no_grad():
+            return rule(done, ends)
+
+    def _guided(self, done: float, ends: bool) -> bool:
+        if done < WARM_UP and not ends:
+            return False
+        self._keep_blocks(self._norms(self.layer.weight), self.keep)
+        return True
+
+    def _block_magnitude(self, done: float, ends: bool) -> bool:
+        norms = self._norms(self.layer.weight)
+        n_columns = norms.shape[1]
+        self._keep_blocks(norms, self.keep if ends else max(self.keep, round(n_columns * cubic(done, self.keep / n_columns))))
+        return ends
+
+    def _group_lasso(self, done: float, ends: bool) -> bool:
+        norms = self._norms(self.layer.weight)
+        if ends:
+            self._keep_blocks(norms, self.keep)
+            return True
+        shrunk = (1 - PENALTY / UPDATES * norms.mean() / norms.clamp(min=1e-12)).clamp(min=0)
+        self.layer.weight.mul_(self._spread(shrunk))
+        return False
+
+    def _dynamic(self, done: float, ends: bool) -> bool:
+        grad = self.layer.weight.grad
+        n_moved = int(self.keep * REGROWN * 0.5 * (1 + np.cos(np.pi * done / SETTLED)))
+        if ends or grad is None or not n_moved:
+            return ends
+        kept = self._norms(self.layer.kept.float()) > 0
+        norms = self._norms(self.layer.weight).masked_fill(~kept, -1.0)
+        staying = norms.argsort(dim=1, descending=True, stable=True)[:, : self.keep - n_moved]
+        wanted = self._norms(grad).masked_fill(kept, -1.0).scatter_(1, staying, float("inf"))
+        self._keep_blocks(wanted, self.keep)
+        return False
+
+    def _magnitude(self, done: float, ends: bool) -> bool:
+        share = self.density if ends else cubic(done, self.density)
+        size = self.layer.weight.abs().flatten()
+        chosen = size.argsort(descending=True, stable=True)[: max(1, round(share * len(size)))]
+        self.layer.keep(torch.zeros_like(size, dtype=torch.bool).index_fill_(0, chosen, True).view(self.shape))
+        return ends
+
+    def _nm(self, done: float, ends: bool) -> bool:
+        if done < WARM_UP and not ends:
+            return False
+        n_out, n_in = self.shape
+        padding = -n_in % self.block
+        size = torch.nn.functional.pad(self.layer.weight.abs(), (0, padding), value=-1.0).view(n_out, -1, self.block)
+        chosen = size.argsort(dim=2, descending=True, stable=True)[:, :, : round(self.density * self.block)]
+        self.layer.keep(torch.zeros_like(size, dtype=torch.bool).scatter_(2, chosen, True).view(n_out, -1)[:, :n_in])
+        return True
+
+    def _mpd(self, done: float, ends: bool) -> bool:
+        return True
+
+    def _norms(self, weight: torch.Tensor) -> torch.Tensor:
+        """(R, C) norm of each block, padding counted as zeros."""
+        n_out, n_in = self.shape
+        side = self.block
+        padded = torch.nn.functional.pad(weight, (0, -n_in % side, 0, -n_out % side))
+        return padded.view(-(-n_out // side), side, -(-n_in // side), side).square().sum(dim=(1, 3)).sqrt()
+
+    def _spread(self, blocks: torch.Tensor) -> torch.Tensor:
+        """(R, C) of blocks to (n_out, n_in) of weights."""
+        n_out, n_in = self.shape
+        return blocks.repeat_interleave(self.block, 0).repeat_interleave(self.block, 1)[:n_out, :n_in]
+
+    def _keep_blocks(self, worth: torch.Tensor, keep: int) -> None:
+        """Keep the `keep` blocks of most worth (R, C) in each block row, the first of equal ones."""
+        chosen = worth.argsort(dim=1, descending=True, stable=True)[:, :keep]
+        self.layer.keep(self._spread(torch.zeros_like(worth, dtype=torch.bool).scatter_(1, chosen, True)))
+
+
+def cubic(done: float, density: float) -> float:
+    """Density on the way from 1 to `density`, which it reaches at `SETTLED`. Source: Zhu and Gupta 2017."""
+    return density + (1 - density) * (1 - min(done / SETTLED, 1.0)) ** 3
+
+
+def permuted_diagonal(n_out: int, n_in: int, density: float, seed: int) -> np.ndarray:
+    """(n_out, n_in) bool: a block-diagonal matrix of 1 / density blocks, rows and columns in a random order.
+
+    Raises: ConfigError: a density that is not one of a whole number, or more blocks than rows or columns.
+    """
+    n_blocks = round(1 / density)
+    if abs(1 / density - n_blocks) > 1e-6 * n_blocks or n_blocks > min(n_out, n_in):
+        raise ConfigError(f"mpd: density {density:g} of a {n_out} x {n_in} layer", "use one of a whole number, e.g. 0.25, of at most as many rows and columns")
+    random = SplitMix64(seed)
+    groups = []
+    for size in (n_out, n_in):
+        order = list(range(size))
+        random.shuffle(order)
+        groups.append(np.array(order) * n_blocks // size)
+    return groups[0][:, None] == groups[1][None, :]
+
+
+def block_mask(layer: MaskedLinear, block: int) -> BlockMask:
+    """The settled mask of a layer as blocks. Raises: ConfigError: it is not made of whole blocks, equally many a row."""
+    n_out, n_in = layer.weight.shape
+    blocks = layer.kept.cpu().numpy()[::block, ::block]
+    counts = set(blocks.sum(axis=1).tolist())
+    if len(counts) == 1 and counts != {0}:
+        mask = BlockMask(n_out, n_in, block, np.nonzero(blocks)[1].reshape(len(blocks), -1).astype(np.int32))
+        if np.array_equal(mask.to_dense(), layer.kept.cpu().numpy()):
+            return mask
+    raise ConfigError(f"a mask of a {n_out} x {n_in} layer that is not made of equally many blocks of {block} in each row", "report a bug")
+
+
+def _start_sparse(layer: MaskedLinear, kept: torch.Tensor) -> None:
+    """Drop weights before training; those of a row with fewer inputs begin larger, so that outputs are as large as those of a dense layer."""
+    with torch.no_grad():
+        fan_in = kept.sum(dim=1, keepdim=True).clamp(min=1)
+        layer.weight.mul_((kept.shape[1] / fan_in).sqrt())
+    layer.keep(kept)

@@ -1,0 +1,49 @@
+"""Masks of two levels: equal counts on both, balanced, the same on every machine, and errors that tell what would fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cgs.base.errors import ConfigError
+from cgs.sparse.hierarchy import draw_hierarchical_mask
+
+
+@given(st.integers(2, 6), st.integers(2, 6), st.sampled_from([(16, 4), (32, 8), (8, 2)]), st.integers(0, 99))
+def test_both_levels_keep_equally_many(rows: int, columns: int, sides: tuple[int, int], seed: int) -> None:
+    coarse, block = sides
+    n_out, n_in, fine = rows * coarse, columns * coarse, coarse // block
+    try:
+        mask = draw_hierarchical_mask(n_out, n_in, coarse, block, 0.25, seed)
+    except ConfigError:
+        return  # as `draw_mask` refuses few rows or odd densities
+    inside = mask.to_dense()[::block, ::block].reshape(rows, fine, columns, fine)
+    used = inside.any(axis=(1, 3))
+    assert len(set(used.sum(axis=1).tolist())) == 1 and used.any(axis=0).all()
+    counts = inside.sum(axis=3).transpose(0, 2, 1)[used]
+    assert counts.min() == counts.max() == mask.keep_per_row // used[0].sum()
+    assert inside.any(axis=1)[used].all(), "every column of a kept large block is used"
+
+
+def test_a_seed_means_the_same_mask_everywhere() -> None:
+    mask = draw_hierarchical_mask(256, 440, 40, 8, 1 / 16, 7, coarse_density=0.25)
+    assert mask.density == pytest.approx(1 / 16, rel=0.25)
+    assert mask == draw_hierarchical_mask(256, 440, 40, 8, 1 / 16, 7, 0.25) != draw_hierarchical_mask(256, 440, 40, 8, 1 / 16, 8, 0.25)
+    assert mask.checksum[:16] == "814b492af85c897e"
+
+
+@pytest.mark.parametrize(
+    ("coarse", "block", "density", "outer", "told"),
+    [(16, 16, 0.25, None, "multiple"), (20, 8, 0.25, None, "multiple"), (16, 4, 0.25, 0.1, "between the density and 1"), (64, 16, 0.5, 0.5, "too narrow")],
+)
+def test_sides_that_do_not_fit_are_told(coarse: int, block: int, density: float, outer: float | None, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        draw_hierarchical_mask(256, 72 if told == "too narrow" else 256, coarse, block, density, 1, outer)
+    assert told in f"{caught.value.message} {caught.value.remedy}"
+
+
+def test_it_is_a_block_mask_like_any_other() -> None:
+    mask = draw_hierarchical_mask(128, 128, 32, 8, 1 / 16, 1)
+    assert mask.kept.shape == (16, 1) and np.count_nonzero(mask.to_dense()) == 128 * 128 // 16

@@ -1,0 +1,215 @@
+"""Rivals of coarse-grain sparsity: planted choices, invariants of every method in training, settled masks that travel with the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cgs.base.errors import ConfigError, FormatError
+from cgs.base.options import TrainOptions
+from cgs.nn.data import make_frames
+from cgs.nn.feedforward import NetworkSpec
+from cgs.nn.network import build_network, load_network, save_network
+from cgs.nn.train import Examples, train
+from cgs.sparse.layer import BlockSparseLinear
+from cgs.sparse.masked import MaskedLinear
+from cgs.sparse.pruning import BLOCK_METHODS, PRUNED, SETTLED, Pruner, cubic, permuted_diagonal
+
+OPTIONS = TrainOptions(epochs=4, minibatch=32, left_context=0, right_context=0, dropout=0.0, average=2, patience=1, matmul="float32")
+SIDE = {"nm": 4, "magnitude": 1, "mpd": 1}
+
+
+def spec(method: str, seed: int = 3) -> NetworkSpec:
+    return NetworkSpec(n_in=16, hidden=(32, 32), n_out=6, method=method, density=0.25, block=SIDE.get(method, 4), seed=seed, dense_output=True)
+
+
+def examples(n: int = 20) -> Examples:
+    """Frames whose class is that of the largest of six projections, so that there is something to learn."""
+    rng = np.random.default_rng(2)
+    plane = rng.standard_normal((16, 6))
+    features = {f"u{i:02d}": rng.standard_normal((20, 16)).astype(np.float32) for i in range(n)}
+    labels = {name: np.argmax(x @ plane, axis=1).astype(np.int32) for name, x in features.items()}
+    half = sorted(features)[: n // 2]
+    sides = [make_frames(features, {u: labels[u] for u in names}, 0, 0) for names in (half, sorted(set(features) - set(half)))]
+    return Examples(sides[0], sides[1], "mfcc")
+
+
+def masked(network) -> list[MaskedLinear]:
+    return [layer for layer in network.layers if isinstance(layer, MaskedLinear)]
+
+
+@pytest.mark.parametrize("method", PRUNED)
+def test_every_method_ends_at_its_density_and_nothing_dropped_comes_back(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, seen = build_network(spec(method)), []
+    real = Pruner.after_step
+
+    def watched(self: Pruner) -> None:
+        real(self)
+        for layer in self.layers:
+            assert not layer.weight[~layer.kept].any()
+        seen.append((self.settled, [layer.kept.clone() for layer in self.layers]))
+
+    monkeypatch.setattr(Pruner, "after_step", watched)
+    progress = train(network, examples(), OPTIONS, 1, tmp_path)
+    final = [kept for settled, kept in seen if settled]
+    assert len(final) >= (1 - SETTLED) * len(seen) - 1
+    assert all(torch.equal(a, b) for masks in final for a, b in zip(masks, final[0], strict=True)), "a settled mask changes no more"
+    assert progress.best_epoch >= progress.unsettled and progress.unsettled < OPTIONS.epochs
+    for layer in masked(network):
+        assert layer.kept.float().mean() == pytest.approx(0.25, abs=0.01)
+    for name, tensor in network.state_dict().items():
+        if name.endswith("weight") and name.replace("weight", "kept") in network.state_dict():
+            assert not tensor[~network.state_dict()[name.replace("weight", "kept")]].any()
+    before = network(torch.ones(3, 16))
+    network.settle()
+    torch.testing.assert_close(network(torch.ones(3, 16)), before)
+    kinds = [BlockSparseLinear if method in BLOCK_METHODS else MaskedLinear] * 2
+    assert [type(layer) for layer in network.layers] == [*kinds, torch.nn.Linear]
+    save_network(tmp_path, network, {})
+    again, _ = load_network(tmp_path)
+    torch.testing.assert_close(again(torch.ones(3, 16)), before)
+    assert again.mask_checksums == network.mask_checksums and again.n_weights_kept == network.n_weights_kept
+
+
+@pytest.mark.parametrize("method", PRUNED)
+def test_a_killed_training_ends_with_the_same_bytes(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, broken = build_network(spec(method)), build_network(spec(method))
+    train(whole, examples(), OPTIONS, 1, tmp_path / "a")
+    import cgs.nn.train as module
+
+    real, calls = module._learn, []
+
+    def dying(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(module, "_learn", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, examples(), OPTIONS, 1, tmp_path / "b")
+    resumed = build_network(spec(method))
+    train(resumed, examples(), OPTIONS, 1, tmp_path / "b")
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True))
+
+
+def one_layer(method: str, weight: np.ndarray, block: int, density: float) -> MaskedLinear:
+    """A layer with planted weights, pruned to the end."""
+    layer = MaskedLinear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weight))
+    pruner = Pruner([layer], method, [block], [density], 1)
+    for step in range(100):
+        layer.weight.grad = torch.zeros_like(layer.weight)
+        pruner.before_step(step, 100)
+        pruner.after_step()
+    assert pruner.settled
+    return layer
+
+
+@pytest.mark.parametrize("method", ["guided", "block_magnitude", "group_lasso"])
+def test_the_largest_blocks_of_each_row_are_kept(method: str) -> None:
+    rng = np.random.default_rng(4)
+    weight = rng.standard_normal((12, 16))
+    norms = np.square(weight.reshape(3, 4, 4, 4)).sum(axis=(1, 3))
+    wanted = np.zeros((3, 4), dtype=bool)
+    np.put_along_axis(wanted, np.argsort(-norms, axis=1)[:, :2], True, axis=1)
+    kept = one_layer(method, weight, 4, 0.5).kept.numpy()
+    np.testing.assert_array_equal(kept, wanted.repeat(4, 0).repeat(4, 1))
+
+
+def test_magnitude_agrees_with_torch() -> None:
+    """torch.nn.utils.prune is an independent implementation of the final choice."""
+    from torch.nn.utils import prune
+
+    weight = np.random.default_rng(5).standard_normal((10, 14))
+    other = torch.nn.Linear(14, 10)
+    with torch.no_grad():
+        other.weight.copy_(torch.from_numpy(weight))
+    prune.l1_unstructured(other, "weight", amount=0.75)
+    np.testing.assert_array_equal(one_layer("magnitude", weight, 1, 0.25).kept.numpy(), other.weight_mask.numpy().astype(bool))
+
+
+def test_magnitude_agrees_with_torch_ao() -> None:
+    from torch.ao.pruning import WeightNormSparsifier
+
+    weight = np.random.default_rng(6).standard_normal((16, 16))
+    model = torch.nn.Sequential(torch.nn.Linear(16, 16))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.from_numpy(weight))
+    sparsifier = WeightNormSparsifier(sparsity_level=0.75, sparse_block_shape=(1, 4), zeros_per_block=4)
+    sparsifier.prepare(model, [{"tensor_fqn": "0.weight"}])
+    sparsifier.step()
+    theirs = model[0].parametrizations.weight[0].mask.numpy().astype(bool)
+    norms = np.square(weight.reshape(16, 4, 4)).sum(axis=2)
+    assert theirs.sum() == 64 and norms[theirs[:, ::4]].min() >= norms[~theirs[:, ::4]].max(), "theirs keep the blocks of the largest norm over the matrix"
+    pairs = WeightNormSparsifier(sparsity_level=1.0, sparse_block_shape=(1, 4), zeros_per_block=3)
+    model = torch.nn.Sequential(torch.nn.Linear(16, 16))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.from_numpy(weight))
+    pairs.prepare(model, [{"tensor_fqn": "0.weight"}])
+    pairs.step()
+    theirs = model[0].parametrizations.weight[0].mask.numpy().astype(bool)
+    np.testing.assert_array_equal(one_layer("nm", weight, 4, 0.25).kept.numpy(), theirs)
+
+
+@given(st.integers(1, 9), st.integers(1, 40), st.sampled_from([(4, 0.25), (4, 0.5), (8, 0.25), (16, 0.125)]))
+@settings(max_examples=30, deadline=None)
+def test_n_of_every_m_weights_are_the_largest(n_out: int, n_in: int, pattern: tuple[int, float]) -> None:
+    m, density = pattern
+    weight = np.random.default_rng(n_in).standard_normal((n_out, n_in))
+    kept = one_layer("nm", weight, m, density).kept.numpy()
+    for row, row_kept in zip(np.abs(weight), kept, strict=True):
+        for start in range(0, n_in, m):
+            group, chosen = row[start : start + m], row_kept[start : start + m]
+            assert chosen.sum() == min(round(m * density), len(group))
+            assert not chosen.any() or chosen.all() or group[chosen].min() > group[~chosen].max()
+
+
+def test_dynamic_blocks_grow_where_the_gradient_is_large() -> None:
+    layer = MaskedLinear(64, 32)
+    pruner = Pruner([layer], "dynamic", [4], [0.25], 1)
+    start = layer.kept.clone()
+    wanted = [int(torch.nonzero(~row[::4])[0]) for row in start[::4]]
+    layer.weight.grad = torch.zeros_like(layer.weight)
+    for row, column in enumerate(wanted):
+        layer.weight.grad[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] = 1.0
+    pruner.before_step(0, 1000)
+    for row, column in enumerate(wanted):
+        assert layer.kept[4 * row, 4 * column] and not layer.weight[4 * row : 4 * row + 4, 4 * column : 4 * column + 4].any(), "grown, from zero"
+    assert torch.equal(layer.kept[::4, ::4].sum(dim=1), start[::4, ::4].sum(dim=1))
+
+
+@given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 8), st.integers(0, 9))
+def test_permuted_diagonal_is_one_block_of_inputs_for_each_output(n_out: int, n_in: int, n_blocks: int, seed: int) -> None:
+    if n_blocks > min(n_out, n_in):
+        with pytest.raises(ConfigError):
+            permuted_diagonal(n_out, n_in, 1 / n_blocks, seed)
+        return
+    kept = permuted_diagonal(n_out, n_in, 1 / n_blocks, seed)
+    groups = {tuple(row) for row in kept.tolist()}
+    assert len(groups) == n_blocks and (np.sum(list(groups), axis=0) == 1).all(), "each input belongs to one group of outputs"
+    assert abs(kept.sum() - n_out * n_in / n_blocks) <= n_out + n_in
+
+
+def test_cubic_schedule_falls_from_all_to_the_density() -> None:
+    path = [cubic(done, 0.1) for done in np.linspace(0, 1, 21)]
+    assert path[0] == 1 and path[-1] == pytest.approx(0.1) == path[10] and all(a >= b for a, b in zip(path, path[1:], strict=False))
+
+
+def test_odd_densities_and_altered_files_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nm: 0.3 of every 4 weights"):
+        Pruner([MaskedLinear(8, 8)], "nm", [4], [0.3], 1)
+    with pytest.raises(ConfigError, match="mpd: density 0.3"):
+        Pruner([MaskedLinear(8, 8)], "mpd", [1], [0.3], 1)
+    network = build_network(spec("mpd"))
+    network.pruner()
+    state = network.state_dict()
+    state["layers.0.weight"] = torch.ones_like(state["layers.0.weight"])
+    with pytest.raises(FormatError, match="outside the mask"):
+        network.load_state_dict(state)
