@@ -47,6 +47,14 @@ class Experiment:
         """Where TensorBoard finds the curves of a network that a stage trains."""
         return self.log_dir(stage) / "tensorboard" / f"{name}.seed{seed}"
 
+    def teacher_unit(self, name: str, seed: int) -> str | None:
+        """Name of the unit of the network that one of a system learns from, if it does: of the same seed, or of its system's first."""
+        system = self.recipe.systems[name]
+        if not system.teacher:
+            return None
+        seeds = self.recipe.systems[system.teacher].seeds
+        return network_unit(system.task, system.teacher, seed if seed in seeds else seeds[0])
+
     def systems(self, *tasks: str) -> Iterator[tuple[str, SystemOptions, int]]:
         """Yield (name, options, seed) of every network, one for each seed, of the given tasks or of all."""
         for name, system in self.recipe.systems.items():

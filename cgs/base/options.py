@@ -250,6 +250,8 @@ class SystemOptions(Options):
     )
     label_delay: int = Field(5, ge=0, description="lstm: frames that are heard before a frame is named")
     labels: str = Field("gmm", description="asr: whose alignment it learns from, the GMM's or that of an asr system further up, by its first seed")
+    teacher: str = Field("", description="a system of this task further up whose posteriors it learns from too: of the same seed, or of its first")
+    teacher_weight: Fraction = Field(0.5, description="of these, against the labels")
     density: Share | list[Share] = Field(1.0, description="share of the weights kept, one for all matrices or a list of one for each; 1 for dense")
     block: Positive | list[Positive] = Field(1, description="side of a block, in weights, likewise; 1 where there are none; M of nm")
     coarse: Positive | list[Positive] = Field(1, description="hcgs: side of a block of the upper level, likewise")
@@ -405,12 +407,19 @@ class Recipe(Options):
 
     @model_validator(mode="after")
     def _labels_are_there(self) -> Recipe:
-        earlier = ["gmm"]
+        earlier: dict[str, list[str]] = {"asr": [], "kws": []}
         for name, system in self.systems.items():
-            known = earlier if system.task == "asr" else ["gmm"]
+            known = ["gmm", *earlier["asr"]] if system.task == "asr" else ["gmm"]
             if system.labels not in known:
                 raise ValueError(f'systems.{name}.labels is "{system.labels}"; a system of task {system.task} may name, in its place, {", ".join(known)}')
-            earlier += [name] if system.task == "asr" else []
+            if system.teacher and system.teacher not in earlier[system.task]:
+                known = earlier[system.task] or ["none, for it is the first"]
+                raise ValueError(f'systems.{name}.teacher is "{system.teacher}"; it may name, of the systems of task {system.task}, {", ".join(known)}')
+            if system.teacher and self.systems[system.teacher].teacher:
+                raise ValueError(f"systems.{name}.teacher is {system.teacher}, which has a teacher itself; name {self.systems[system.teacher].teacher}")
+            if system.teacher and self.systems[system.teacher].model != system.model:
+                raise ValueError(f"systems.{name}.teacher is a {self.systems[system.teacher].model} network, which sees other inputs than a {system.model}")
+            earlier[system.task].append(name)
         return self
 
     def has_task(self, task: str) -> bool:

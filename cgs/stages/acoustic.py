@@ -51,11 +51,12 @@ def _train(job: tuple[Experiment, str, int]) -> None:
 
 
 def _waves(exp: Experiment) -> list[dict[str, list[str]]]:
-    """{labels: systems} of the systems that can be trained at the same time, then of those that learn from their alignments, and so on."""
-    systems = {name: system.labels for name, system, _ in exp.systems("asr")}
+    """{labels: systems} of the systems that can be trained at the same time, then of those that learn from these, and so on."""
+    systems = {name: system for name, system, _ in exp.systems("asr")}
     waves: list[dict[str, list[str]]] = []
-    known = {"gmm"}
-    while left := {name: labels for name, labels in systems.items() if name not in known}:
-        waves.append({labels: [name for name in left if left[name] == labels] for labels in left.values() if labels in known})
-        known |= {name for names in waves[-1].values() for name in names}
+    known = {"gmm", ""}
+    while left := {name: system for name, system in systems.items() if name not in known}:
+        ready = {name: system.labels for name, system in left.items() if {system.labels, system.teacher} <= known}
+        waves.append({labels: [name for name in ready if ready[name] == labels] for labels in ready.values()})
+        known |= ready.keys()
     return waves

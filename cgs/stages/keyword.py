@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ def units(exp: Experiment) -> list[Unit]:
 
 def run(exp: Experiment) -> None:
     """Train the networks that are not up to date, several at a time."""
-    todo = waiting(exp)
-    run_jobs(_train, [(exp, name, seed) for name, seed in todo], [f"{name}.seed{seed}" for name, seed in todo], exp.n_jobs, exp.log_dir(6))
+    for pupils in (False, True):
+        todo = [(name, seed) for name, seed in waiting(exp) if bool(exp.recipe.systems[name].teacher) == pupils]
+        run_jobs(_train, [(exp, name, seed) for name, seed in todo], [f"{name}.seed{seed}" for name, seed in todo], exp.n_jobs, exp.log_dir(6))
 
 
 def waiting(exp: Experiment) -> list[tuple[str, int]]:
@@ -41,7 +43,9 @@ def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
     kws = exp.recipe.kws.model_dump(exclude=DETECTION_OPTIONS | UNSTAMPED | system.unread)
     options: dict[str, Any] = {"kws": kws, "system": system.of_network()}
     options |= {"seed": seed, "device": exp.device}
-    return exp.unit(network_unit("kws", name, seed), options, ["1-data", "2-lang", "3-feats", "4-align"], ["cgs.stages.keyword"])
+    teacher = exp.teacher_unit(name, seed)
+    inputs = ["1-data", "2-lang", "3-feats", "4-align", *([teacher] if teacher else [])]
+    return exp.unit(network_unit("kws", name, seed), options, inputs, ["cgs.stages.keyword"])
 
 
 def _train(job: tuple[Experiment, str, int]) -> None:
@@ -51,11 +55,14 @@ def _train(job: tuple[Experiment, str, int]) -> None:
 
 def train(exp: Experiment, name: str, seed: int, out: Path) -> None:
     """Train one network in a directory."""
+    from cgs.nn.distil import Distillation
     from cgs.nn.examples import KEYWORD_CMVN, keyword_examples
     from cgs.nn.system import network_spec, train_network, view_of
 
     system, options = exp.recipe.systems[name], exp.recipe.kws
     examples, classes = keyword_examples(exp.root, options, view_of(system, options))
     spec = network_spec(system, options, examples.training.features.shape[1], len(classes), seed)
+    if teacher := exp.teacher_unit(name, seed):
+        examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, len(classes)))
     meta = {"task": "kws", "system": name, "features": {"cmvn": KEYWORD_CMVN}, "classes": classes, "log_prior": None}
     train_network(spec, examples, options, meta, out, exp.device, exp.curves_dir(6, name, seed))
