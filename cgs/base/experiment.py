@@ -25,6 +25,7 @@ class Experiment:
         device: torch device of training, "cpu" or "cuda".
         trust_code: take changed code for unchanged results.
         command: the command line, for the report.
+        chosen: (system, seed) of the networks that stages work on; None for all of the recipe.
     """
 
     root: Path
@@ -34,6 +35,7 @@ class Experiment:
     device: str = "cpu"
     trust_code: bool = False
     command: str = ""
+    chosen: frozenset[tuple[str, int]] | None = None
 
     def unit(self, name: str, options: dict[str, Any], inputs: list[str], code: list[str]) -> Unit:
         """The unit `name` of this experiment; see `Unit`."""
@@ -56,16 +58,22 @@ class Experiment:
         return network_unit(system.task, system.teacher, seed if seed in seeds else seeds[0])
 
     def systems(self, *tasks: str) -> Iterator[tuple[str, SystemOptions, int]]:
-        """Yield (name, options, seed) of every network, one for each seed, of the given tasks or of all."""
+        """Yield (name, options, seed) of every chosen network, one for each seed, of the given tasks or of all."""
         for name, system in self.recipe.systems.items():
             if not tasks or system.task in tasks:
                 for seed in system.seeds:
-                    yield name, system, seed
+                    if self.chosen is None or (name, seed) in self.chosen:
+                        yield name, system, seed
 
 
 def network_unit(task: str, system: str, seed: int) -> str:
-    """Name of the unit of a trained network: network_unit("asr", "cgs", 1) is "5-acoustic/cgs/seed1"."""
-    return f"{'5-acoustic' if task == 'asr' else '6-keyword'}/{system}/seed{seed}"
+    """Name of the unit of a trained network: network_unit("asr", "cgs", 1) is "5-acoustic/cgs/seed1", and so is that of "cgs@bits4"."""
+    return f"{'5-acoustic' if task == 'asr' else '6-keyword'}/{network_of(system)}/seed{seed}"
+
+
+def network_of(system: str) -> str:
+    """The system whose networks a system packs: "cgs" for "cgs@bits4", which differs from it in packing alone (see `cgs.base.sweep`)."""
+    return system.partition("@")[0]
 
 
 def labels_unit(labels: str) -> str:

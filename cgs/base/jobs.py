@@ -58,7 +58,14 @@ def _start(log_file: Path, function: Callable[[Any], Any], item: Any) -> Any:
         raise ToolError(f"job failed with {type(error).__name__}: {error}", f"this is a bug; the traceback is in {log_file}") from None
 
 
-def run_jobs(function: Callable[[Item], Result], items: Sequence[Item], names: Sequence[str], n_jobs: int, log_dir: Path) -> list[Result]:
+def run_jobs(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    names: Sequence[str],
+    n_jobs: int,
+    log_dir: Path,
+    done: Callable[[Result], None] | None = None,
+) -> list[Result]:
     """Run `function` once for each item, at most `n_jobs` at a time.
 
     Args:
@@ -67,6 +74,7 @@ def run_jobs(function: Callable[[Item], Result], items: Sequence[Item], names: S
         names: one for each item; the log is `log_dir/<name>.log`.
         n_jobs: processes at a time. Always separate processes, so that one job and many compute alike.
         log_dir: directory of the logs.
+        done: called here with each result as it comes, to tell it; without it a line says which job ended.
     Returns: the results, in the order of the items.
     Raises: the first error of any job, after the running ones have ended. ToolError: a job died.
     """
@@ -84,7 +92,9 @@ def run_jobs(function: Callable[[Item], Result], items: Sequence[Item], names: S
             for future in log.progress(as_completed(futures), f"{len(items)} jobs", total=len(items)):
                 index = futures[future]
                 results[index] = future.result()
-                if len(items) > 1:
+                if done:
+                    done(results[index])
+                elif len(items) > 1:
                     log.LOG.info("  done: %s", names[index])
         except BrokenProcessPool as error:
             raise ToolError(f"a job died without a word, perhaps for want of memory; see {log_dir}", "try a smaller --nj") from error

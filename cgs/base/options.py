@@ -406,6 +406,13 @@ class Recipe(Options):
         return self
 
     @model_validator(mode="after")
+    def _names_are_plain(self) -> Recipe:
+        for name in self.systems:
+            if "@" in name or "/" in name:
+                raise ValueError(f'systems."{name}": a name without "@", which the points of sweeps have, and without "/" is needed')
+        return self
+
+    @model_validator(mode="after")
     def _labels_are_there(self) -> Recipe:
         earlier: dict[str, list[str]] = {"asr": [], "kws": []}
         for name, system in self.systems.items():
@@ -421,6 +428,10 @@ class Recipe(Options):
                 raise ValueError(f"systems.{name}.teacher is a {self.systems[system.teacher].model} network, which sees other inputs than a {system.model}")
             earlier[system.task].append(name)
         return self
+
+    def baseline(self, task: str) -> str | None:
+        """The system that others of a task are compared with, the first dense one; None where there is none."""
+        return next((name for name, system in self.systems.items() if system.task == task and system.method == "dense"), None)
 
     def has_task(self, task: str) -> bool:
         """True where some system has this task, "asr" or "kws"."""

@@ -50,21 +50,21 @@ def load_recipe(name: str, variant: str = "", changes: list[str] | None = None) 
     path = Path(name) if name.endswith(".toml") else recipe_folder(name) / "recipe.toml"
     if not path.is_file():
         raise ConfigError(f"no recipe {name!r}", did_you_mean(name, recipe_names()) or f"recipes: {', '.join(recipe_names())}")
-    tree = _read_toml(path)
-    origin = {key: _shown(path) for key in _keys(tree)}
+    tree = read_toml(path)
+    origin = {key: shown(path) for key in _keys(tree)}
     if variant:
         variant_path = path.parent / "variants" / f"{variant}.toml"
         if not variant_path.is_file():
             names = sorted(p.stem for p in variant_path.parent.glob("*.toml"))
             raise ConfigError(f"recipe {name!r} has no variant {variant!r}", did_you_mean(variant, names) or f"variants: {', '.join(names) or 'none'}")
-        difference = _read_toml(variant_path)
-        origin |= {key: _shown(variant_path) for key in _keys(difference)}
+        difference = read_toml(variant_path)
+        origin |= {key: shown(variant_path) for key in _keys(difference)}
         tree = _merged(tree, difference)
     for change in changes or []:
         difference = _parse_change(change)
         origin |= {key: f"--set {change}" for key in _keys(difference)}
         tree = _merged(tree, difference)
-    return _validated(tree, origin, _shown(path))
+    return _validated(tree, origin, shown(path))
 
 
 def local_module(recipe: Recipe) -> types.ModuleType:
@@ -146,11 +146,12 @@ def _told(error: ValidationError, origin: dict[str, str], main: str, prefix: str
     return told
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as nested dicts. Raises: ConfigError: not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{_shown(path)}: {error}", "mend the TOML") from error
+        raise ConfigError(f"{shown(path)}: {error}", "mend the TOML") from error
 
 
 def _parse_change(change: str) -> dict[str, Any]:
@@ -187,7 +188,8 @@ def _parents(key: str) -> Iterator[str]:
         yield key
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
+    """A path as messages show it: inside the checkout from its root, else whole."""
     path = path.resolve()
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 

@@ -33,7 +33,7 @@ def compare(exp: Experiment, rows: list[dict[str, Any]]) -> list[dict[str, Any]]
     """
     told = []
     for task, measures in MEASURES.items():
-        baseline = next((name for name, options in exp.recipe.systems.items() if options.task == task and options.method == "dense"), None)
+        baseline = exp.recipe.baseline(task)
         if baseline is None:
             continue
         for system, engine, condition, seeds in _candidates(rows, task, baseline):

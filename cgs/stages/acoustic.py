@@ -52,7 +52,7 @@ def _train(job: tuple[Experiment, str, int]) -> None:
 
 def _waves(exp: Experiment) -> list[dict[str, list[str]]]:
     """{labels: systems} of the systems that can be trained at the same time, then of those that learn from these, and so on."""
-    systems = {name: system for name, system, _ in exp.systems("asr")}
+    systems = {name: system for name, system in exp.recipe.systems.items() if system.task == "asr"}
     waves: list[dict[str, list[str]]] = []
     known = {"gmm", ""}
     while left := {name: system for name, system in systems.items() if name not in known}:

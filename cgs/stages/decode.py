@@ -44,6 +44,17 @@ def units(exp: Experiment) -> list[Unit]:
 
 def run(exp: Experiment) -> None:
     """Make what is not up to date."""
+    prepare(exp)
+    models: list[tuple[str, int]] = [(name, seed) for name, _, seed in exp.systems() if not evaluation_unit(exp, name, seed).up_to_date()]
+    if decodes_gmm(exp) and not gmm_unit(exp).up_to_date():
+        models.insert(0, ("", 0))
+    names = [f"{name}-seed{seed}" if name else "gmm" for name, seed in models]
+    for line in run_jobs(_evaluate, [(exp, *model) for model in models], names, exp.n_jobs, exp.log_dir(8)):
+        LOG.info("  %s", line)
+
+
+def prepare(exp: Experiment) -> None:
+    """Make what networks share: graphs, the test speakers' transforms; and the ladder."""
     vocabularies = exp.recipe.lang.vocabularies if exp.recipe.has_task("asr") else []
     graphs = [name for name in vocabularies if not graph_unit(exp, name).up_to_date()]
     run_jobs(_make_graph, [(exp, name) for name in graphs], [f"graph-{name}" for name in graphs], exp.n_jobs, exp.log_dir(8))
@@ -51,12 +62,6 @@ def run(exp: Experiment) -> None:
         make_adaptation(exp)
     steps = [step for step in ladder_steps(exp) if not ladder_unit(exp, step).up_to_date()]
     for line in run_jobs(decode_step, [(exp, step) for step in steps], [f"ladder-{step}" for step in steps], exp.n_jobs, exp.log_dir(8)):
-        LOG.info("  %s", line)
-    models: list[tuple[str, int]] = [(name, seed) for name, _, seed in exp.systems() if not evaluation_unit(exp, name, seed).up_to_date()]
-    if decodes_gmm(exp) and not gmm_unit(exp).up_to_date():
-        models.insert(0, ("", 0))
-    names = [f"{name}-seed{seed}" if name else "gmm" for name, seed in models]
-    for line in run_jobs(_evaluate, [(exp, *model) for model in models], names, exp.n_jobs, exp.log_dir(8)):
         LOG.info("  %s", line)
 
 
