@@ -27,8 +27,11 @@ from cgs.stages import STAGES
 
 if TYPE_CHECKING:
     from cgs.base.experiment import Experiment
+    from cgs.base.sweep import Sweep
 
 LAST = len(STAGES) - 1
+SHARED_LAST = STAGES.index("align")
+"""The last stage whose results all systems, and so the points of a sweep, share."""
 SHAPES = ("common_voice", "kaldi", "lhotse", "manifest", "folders")
 EPILOG = f"""stages: {', '.join(f'{n} {name}' for n, name in enumerate(STAGES))}
 
@@ -54,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--recipe", default="mini_rm", metavar="NAME",
                    help="folder under recipes/, or path of a recipe.toml (default: mini_rm, the built-in corpus)")
     p.add_argument("--variant", default="", metavar="NAME", help="recipes/<recipe>/variants/NAME.toml: differences from the recipe")
+    p.add_argument("--sweep", default="", metavar="FILE", help="recipes/<recipe>/sweeps/FILE.toml, or a path: train, pack, decode and cost each of its "
+                   "points, products of lists of options; stages 0-4 are the recipe's (docs/sweeps.md)")
     p.add_argument("--corpus", type=Path, metavar="DIR", help="root of the raw corpus; without it stage 0 downloads or makes the corpus")
     p.add_argument("--exp", type=Path, metavar="DIR", help="where everything is written (default: exp/<recipe>[-<variant>])")
     p.add_argument("--stage", type=int, default=0, metavar="N", choices=range(LAST + 1), help="first stage (default: 0)")
@@ -126,6 +131,8 @@ def _dispatch(args: argparse.Namespace, command: str) -> int:
         return _new(args)
     if args.stage > args.stop_stage:
         raise ConfigError(f"--stage {args.stage} is after --stop-stage {args.stop_stage}", "swap them")
+    if args.publish and args.sweep:
+        raise ConfigError("--publish with --sweep: only a recipe's own results are published", "leave one of them out")
     if args.publish and args.stop_stage < LAST:
         raise ConfigError(f"--publish with --stop-stage {args.stop_stage}", f"there is something to publish after stage {LAST} only")
     if args.nj < 1:
@@ -173,19 +180,40 @@ def _run(args: argparse.Namespace, command: str) -> int:
     from cgs.base.units import duration
 
     exp = experiment(args, command)
+    sweep = _read_sweep(args, exp)
     log.to_console()
+    last = min(args.stop_stage, SHARED_LAST) if sweep else args.stop_stage
     if args.dry_run:
-        return _dry_run(exp, args.stage, args.stop_stage)
-    _warn_of_stale(exp, args.stage)
+        return _dry_run(exp, args.stage, last) or _dry_sweep(exp, sweep, args)
+    _warn_of_stale(exp, min(args.stage, SHARED_LAST + 1) if sweep else args.stage)
     start = time.monotonic()
     with alone(exp.root):
-        for number in range(args.stage, args.stop_stage + 1):
+        for number in range(args.stage, last + 1):
             module = importlib.import_module(f"cgs.stages.{STAGES[number]}")
             log.LOG.info("stage %d %s: %s", number, STAGES[number], module.TITLE)
             module.run(exp)
+        if sweep and args.stop_stage > SHARED_LAST:
+            stage = importlib.import_module("cgs.stages.sweep")
+            log.LOG.info("sweep %s: %s", sweep.name, sweep.title)
+            stage.run(exp, sweep, args.stage, args.stop_stage)
         if args.publish and args.stop_stage == LAST:
             importlib.import_module("cgs.stages.report").publish(exp)
     log.LOG.info("done in %s: %s", duration(time.monotonic() - start), exp.root)
+    return 0
+
+
+def _read_sweep(args: argparse.Namespace, exp: Experiment) -> Sweep | None:
+    from cgs.base.recipe import recipe_folder
+    from cgs.base.sweep import read_sweep
+
+    folder = Path(args.recipe).parent if args.recipe.endswith(".toml") else recipe_folder(args.recipe)
+    return read_sweep(args.sweep, exp.recipe, folder) if args.sweep else None
+
+
+def _dry_sweep(exp: Experiment, sweep: Sweep | None, args: argparse.Namespace) -> int:
+    if sweep and args.stop_stage > SHARED_LAST:
+        for line in importlib.import_module("cgs.stages.sweep").dry_run(exp, sweep, args.stage, args.stop_stage):
+            print(line)
     return 0
 
 

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from cgs.base.errors import ConfigError
 from cgs.cli.recipe import alone, exit_code, experiment, parser
 
 TRAINING_STAGES = {5: "acoustic", 6: "keyword"}
@@ -35,6 +36,8 @@ def _train(args: argparse.Namespace, command: str) -> int:
     from cgs.base import log
     from cgs.nn.parallel import launched_by_torchrun
 
+    if args.sweep:
+        raise ConfigError("--sweep: networks of a sweep are trained one by one, each by itself", "use ./run.sh --sweep, with --nj for several at a time")
     exp = experiment(args, command)
     with launched_by_torchrun(args.device) as members:
         log.to_console(logging.INFO if members.first else logging.WARNING)

@@ -50,23 +50,25 @@ def guessed(lang: dict[str, Any]) -> list[str]:
 def markdown(material: Material) -> str:
     """The whole of RESULTS.md."""
     results = material.results
-    lines = [f"# {_escaped(results['title'])}", "", "Made by the report stage; do not edit.", ""]
-    lines += [f"- {name}: `{value}`" if name == "command" else f"- {name}: {_escaped(value)}" for name, value in facts(results)]
+    lines = [f"# {escaped(results['title'])}", "", "Made by the report stage; do not edit.", ""]
+    lines += [f"- {name}: `{value}`" if name == "command" else f"- {name}: {escaped(value)}" for name, value in facts(results)]
     told = headlines(material)
-    lines += ["", "## In short", "", *(f"- {_escaped(text)}" for text in told)] if told else []
+    lines += ["", "## In short", "", *(f"- {escaped(text)}" for text in told)] if told else []
     for table in tables(material):
-        lines += ["", *_table(table)]
-    lines += ["", "## Notes", "", *(f"- {_escaped(note)}" for note in notes(material))]
+        lines += ["", *table_lines(table)]
+    lines += ["", "## Notes", "", *(f"- {escaped(note)}" for note in notes(material))]
     return "\n".join(lines) + "\n"
 
 
-def _table(table: Table) -> list[str]:
-    lines = [f"## {table.title}", "", "| " + " | ".join(map(_escaped, table.header)) + " |", "|" + "---|" * len(table.header)]
-    lines += ["| " + " | ".join(map(_escaped, row)) + " |" for row in table.rows]
+def table_lines(table: Table) -> list[str]:
+    """A table under its title, as lines of Markdown."""
+    lines = [f"## {table.title}", "", "| " + " | ".join(map(escaped, table.header)) + " |", "|" + "---|" * len(table.header)]
+    lines += ["| " + " | ".join(map(escaped, row)) + " |" for row in table.rows]
     return lines + (["", table.caption] if table.caption else [])
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is."""
     for character in "\\|<>*`":
         text = text.replace(character, "\\" + character)
     return text

@@ -50,13 +50,19 @@ def page(material: Material) -> str:
     body = "".join(f'<section id="{anchor}"><h2>{escape(heading)}</h2>{html}</section>' for anchor, heading, html in sections)
     remarks = "".join(f"<li>{escape(note)}</li>" for note in notes(material))
     short = "".join(f"<li>{escape(text)}</li>" for text in headlines(material))
+    top = f"<nav>{links}</nav>{f'<ul>{short}</ul>' if short else ''}"
+    end = f'<section id="notes"><h2>Notes</h2><ul class="caption">{remarks}</ul><dl>{terms}</dl></section>'
+    return document(f"{results['recipe']}: results", results["title"], top, body + end)
+
+
+def document(name: str, heading: str, top: str, body: str) -> str:
+    """The frame of a page: its name in the browser, its heading, HTML beside that, and the HTML of its sections."""
     head = (
         '<meta charset="utf-8"/><meta name="viewport" content="width=device-width, initial-scale=1"/>'
-        f"<title>{escape(results['recipe'])}: results</title><style>{STYLE}</style>"
+        f"<title>{escape(name)}</title><style>{STYLE}</style>"
     )
-    top = f"<header><h1>{escape(results['title'])}</h1><nav>{links}</nav>{f'<ul>{short}</ul>' if short else ''}</header>"
-    end = f'<section id="notes"><h2>Notes</h2><ul class="caption">{remarks}</ul><dl>{terms}</dl></section>'
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{top}<main>{body}{end}</main></body></html>\n'
+    header = f"<header><h1>{escape(heading)}</h1>{top}</header>"
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{header}<main>{body}</main></body></html>\n'
 
 
 def _task(material: Material, task: str) -> Section:
@@ -70,7 +76,7 @@ def _task(material: Material, task: str) -> Section:
     measures = ("auc",) if task == "kws" else ("wer", "ser")
     name = "AUC" if task == "kws" else f"{material.results['unit']} and sentence error rates"
     figures = [
-        _figure(
+        figure(
             plots.intervals_plot(material, task, measures),
             f"Test-set {name} with intervals. Open marks: float network, filled: packed integer model. "
             "Look whether sparse and packed marks lie inside the dense network's interval.",
@@ -78,14 +84,14 @@ def _task(material: Material, task: str) -> Section:
     ]
     if any(row["file_bytes"] for row in rows):
         better = "up and to the left" if task == "kws" else "down and to the left"
-        figures.append(_figure(plots.size_plot(material, task), f"File size, logarithmic, against accuracy. Better is {better}. Open: float, filled: packed."))
+        figures.append(figure(plots.size_plot(material, task), f"File size, logarithmic, against accuracy. Better is {better}. Open: float, filled: packed."))
     if task == "kws" and material.roc:
         told = "All keywords under one threshold; dashed: float, solid: packed, a line a seed. Better is up and to the left; the left end matters in use."
-        figures.append(_figure(plots.roc_plot(material), told))
+        figures.append(figure(plots.roc_plot(material), told))
     if any(material.training.get((row["system"], row["seed"])) for row in rows):
         told = "Loss by epoch, a line for each seed. Solid: held out, dotted: training. A widening gap is overfitting."
-        figures.append(_figure(plots.training_plot(material, task), told))
-    return task, KINDS[task].capitalize(), f'{_table(shown[0])}<div class="figures">{"".join(figures)}</div>{"".join(map(_table, shown[1:]))}'
+        figures.append(figure(plots.training_plot(material, task), told))
+    return task, KINDS[task].capitalize(), f'{table_html(shown[0])}<div class="figures">{"".join(figures)}</div>{"".join(map(table_html, shown[1:]))}'
 
 
 def _hardware(material: Material) -> Section:
@@ -93,13 +99,13 @@ def _hardware(material: Material) -> Section:
         return "chip", "", ""
     shown = next(table for table in tables(material) if table.title == "As a chip")
     figures = [
-        _figure(
+        figure(
             plots.power_plot(material),
             f"Power by component at {material.results['reference_supply_v']:g} V, first seed of each system. Look how much the weight memory takes.",
         ),
-        _figure(plots.supply_plot(material), "Power in real time against supply. Open marks: the engine is too slow for real time at that supply."),
+        figure(plots.supply_plot(material), "Power in real time against supply. Open marks: the engine is too slow for real time at that supply."),
     ]
-    return "chip", shown.title, f'{_table(shown, title=False)}<div class="figures">{"".join(figures)}</div>'
+    return "chip", shown.title, f'{table_html(shown, title=False)}<div class="figures">{"".join(figures)}</div>'
 
 
 def _masks(material: Material) -> Section:
@@ -120,14 +126,16 @@ def _masks(material: Material) -> Section:
 
 def _data(material: Material) -> Section:
     shown = [table for table in tables(material) if table.title in ("Data", "Language model", "Decoding graphs")]
-    return "data", "Data", "".join(_table(table, title=table.title != "Data") for table in shown)
+    return "data", "Data", "".join(table_html(table, title=table.title != "Data") for table in shown)
 
 
-def _figure(svg: str, caption: str) -> str:
+def figure(svg: str, caption: str) -> str:
+    """A picture and how to read it."""
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def _table(table: Table, title: bool = True) -> str:
+def table_html(table: Table, title: bool = True) -> str:
+    """A table, under its title if that is wanted."""
     header = "".join(f"<th>{escape(cell)}</th>" for cell in table.header)
     rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows)
     heading = f"<h3>{escape(table.title)}</h3>" if title else ""

@@ -117,7 +117,7 @@ def size_plot(material: Material, task: str) -> str:
             grid[0].plot(*place, "o", ms=7, color=colour[row["system"]], mfc=filled, label="" if label in named else label)
             named.add(label)
         grid[0].set_xscale("log")
-        _plain_logarithm(grid[0].xaxis)
+        plain_logarithm(grid[0].xaxis)
         grid[0].set_xlabel("file size, kB")
         grid[0].set_ylabel("AUC" if task == "kws" else f"{material.measure_name(measure)}, %")
         grid[0].margins(0.12)
@@ -125,7 +125,8 @@ def size_plot(material: Material, task: str) -> str:
     return out[0]
 
 
-def _plain_logarithm(axis: Axis) -> None:
+def plain_logarithm(axis: Axis) -> None:
+    """Plain numbers at 1, 2 and 5 of each decade."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -215,7 +216,7 @@ def supply_plot(material: Material) -> str:
         grid[0].set_yscale("log")
         grid[0].set_xlabel("supply, V")
         grid[0].set_ylabel("power, uW")
-        _plain_logarithm(grid[0].yaxis)
+        plain_logarithm(grid[0].yaxis)
         _legend_below(grid[0], 2)
     return out[0]
 

@@ -52,21 +52,9 @@ def gather(exp: Experiment) -> Material:
     rows = collect_rows(exp)
     data = read_json(exp.root / "1-data" / "data.json")
     lang = exp.root / "2-lang" / "lang.json"
-    options = exp.recipe
     material = Material(
-        {
-            "recipe": options.recipe.name,
-            "title": options.recipe.title,
-            "corpus": {"licence": options.corpus.licence, "attribution": options.corpus.attribution},
-            "command": shown_command(exp.command),
-            "commit": commit(),
-            "config_digest": digest_of(options.model_dump()),
-            "data_digest": data["digest"],
-            "machine": machine(),
-            "reference_supply_v": options.hardware.reference_supply_v,
-            "n_macs": options.hardware.n_macs,
-            "confidence": options.report.confidence,
-            "unit": options.report.unit,
+        about(exp)
+        | {
             "data": {"splits": data["splits"], "dropped": data.get("dropped", {}), "notes": data.get("notes", {})},
             "lang": read_json(lang) if lang.exists() else {},
             "graphs": _graphs(exp),
@@ -79,6 +67,25 @@ def gather(exp: Experiment) -> Material:
     for system, system_options, seed in exp.systems():
         _add_network(material, exp, system, system_options, seed)
     return material
+
+
+def about(exp: Experiment) -> dict[str, Any]:
+    """What results were made from and with, for the head of a report."""
+    options = exp.recipe
+    return {
+        "recipe": options.recipe.name,
+        "title": options.recipe.title,
+        "corpus": {"licence": options.corpus.licence, "attribution": options.corpus.attribution},
+        "command": shown_command(exp.command),
+        "commit": commit(),
+        "config_digest": digest_of(options.model_dump()),
+        "data_digest": read_json(exp.root / "1-data" / "data.json")["digest"],
+        "machine": machine(),
+        "reference_supply_v": options.hardware.reference_supply_v,
+        "n_macs": options.hardware.n_macs,
+        "confidence": options.report.confidence,
+        "unit": options.report.unit,
+    }
 
 
 def _graphs(exp: Experiment) -> list[dict[str, Any]]:
