@@ -67,7 +67,7 @@ def dry_run(exp: Experiment, sweep: Sweep, first: int, last: int) -> Iterator[st
     for point in sweep.points:
         for seed in point.seeds:
             stale = [unit.name for unit in _chain(exp, units, point.name, seed) if unit.why_stale()] if point.name not in impossible else []
-            told = f"would be made ({', '.join(stale)})" if stale else "up to date"
+            told = f"would be made (from {stale[0].partition('/')[0]} on)" if stale else "up to date"
             yield f"  {point.name} seed {seed}: {f'not possible: {impossible[point.name]}' if point.name in impossible else told}"
 
 
