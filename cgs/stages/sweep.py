@@ -60,15 +60,17 @@ def run(exp: Experiment, sweep: Sweep, first: int, last: int) -> None:
 
 
 def dry_run(exp: Experiment, sweep: Sweep, first: int, last: int) -> Iterator[str]:
-    """Yield a line for each point: up to date, what is missing, or why it cannot be."""
+    """Yield a line for each point, and each dense network that points are compared with: up to date, what is missing, or why it cannot be."""
     impossible, exp = why_not(exp, sweep), _with_points(exp, sweep)
-    yield f"sweep {sweep.name}: {len(sweep.points)} systems, {sum(len(point.seeds) for point in sweep.points)} points"
+    wanted = [network for network in sweep.networks(exp.recipe) if network[0] not in impossible]
     units = _units(exp, tuple(range(max(first, FIRST), min(last + 1, REPORT))))
-    for point in sweep.points:
-        for seed in point.seeds:
-            stale = [unit.name for unit in _chain(exp, units, point.name, seed) if unit.why_stale()] if point.name not in impossible else []
-            told = f"would be made (from {stale[0].partition('/')[0]} on)" if stale else "up to date"
-            yield f"  {point.name} seed {seed}: {f'not possible: {impossible[point.name]}' if point.name in impossible else told}"
+    yield f"sweep {sweep.name}: {len(wanted)} points of {len({(network_of(name), seed) for name, seed in wanted})} networks"
+    for name, seed in wanted:
+        stale = [unit.name for unit in _chain(exp, units, name, seed) if unit.why_stale()]
+        told = f"would be made (from {stale[0].partition('/')[0]} on)" if stale else "up to date"
+        yield f"  {name} seed {seed}: {told}"
+    for name, reason in impossible.items():
+        yield f"  {name}: not possible: {reason}"
 
 
 def why_not(exp: Experiment, sweep: Sweep) -> dict[str, str]:
@@ -189,7 +191,7 @@ def _report(exp: Experiment, sweep: Sweep, wanted: list[Network], impossible: di
     """Write what there is: results.json, RESULTS.md and index.html."""
     units = _units(exp, tuple(range(FIRST, REPORT)))
     finished = [point for point in wanted if not any(unit.why_stale() for unit in _chain(exp, units, *point))]
-    options = exp.recipe.model_dump(include={"recipe", "corpus", "report"}) | {"sweep": [[point.name, point.options, point.seeds] for point in sweep.points]}
+    options = exp.recipe.model_dump(include={"recipe", "corpus", "report"}) | {"sweep": [[point.name, point.options, list(point.seeds)] for point in sweep.points]}
     options |= {"title": sweep.title, "impossible": impossible, "failed": {f"{name} {seed}": reason for (name, seed), reason in failed.items()}}
     inputs = ["1-data", *dict.fromkeys(unit.name for point in finished for unit in _chain(exp, units, *point))]
     made = exp.unit(f"{SWEEPS_DIR}/{sweep.name}", options, inputs, ["cgs.stages.sweep"])

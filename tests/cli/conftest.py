@@ -85,7 +85,7 @@ def _make_data(root: Path) -> dict[str, dict[str, list[tuple[str, str, int]]]]:
         write_text(out / "lexicon.txt", "".join(f"{word} {' '.join(phones)}\n" for word, phones in sorted(LEXICON.items())))
         write_text(out / "lm.txt", "yes no maybe\nno maybe yes\nmaybe yes no\n")
         write_text(out / "keywords.txt", "yes\nmaybe\n")
-        write_json(out / "data.json", {"splits": {split: {} for split in SIZES}})
+        write_json(out / "data.json", {"splits": {split: {} for split in SIZES}, "digest": "0" * 64})
     return stretches
 
 
