@@ -78,10 +78,10 @@ class Sweep:
                 wanted.setdefault(labels, [])
                 labels = recipe.systems[labels].labels
         systems = {name: own.model_copy(update={"seeds": _first_kept(own, wanted[name])}) for name, own in recipe.systems.items() if name in wanted}
+        systems |= {name: system for name, system, _ in possible if name not in recipe.systems}
         for name, system, seeds in possible:
             network = systems.setdefault(network_of(name), system)
             systems[network_of(name)] = network.model_copy(update={"seeds": list(dict.fromkeys([*network.seeds, *seeds]))})
-            systems.setdefault(name, system)
         return recipe.model_copy(update={"systems": systems, "decode": recipe.decode.model_copy(update={"gmm": False})})
 
     def networks(self, recipe: Recipe) -> dict[tuple[str, int], None]:

@@ -47,6 +47,15 @@ def test_names_tell_networks_from_packings(tmp_path: Path) -> None:
     assert all(options == same[0] for same in by_network.values() for options in same)
 
 
+def test_every_point_is_made_with_its_own_options(tmp_path: Path) -> None:
+    sweep = read(tmp_path, '[[points]]\nbase = "cgs"\ndensity = [0.25, 0.5]\nbits = [4, 6, 3]\nseeds = [2]\n')
+    systems = sweep.recipe(RECIPE).systems
+    for point in sweep.points:
+        made = systems[point.name]
+        assert point.system and made.model_copy(update={"seeds": [2]}) == point.system and set(made.seeds) >= {2}, point.name
+        assert made.bits == point.options["bits"] and made.of_network() == systems[network_of(point.name)].of_network()
+
+
 def test_options_that_are_lists_have_axes_of_lists(tmp_path: Path) -> None:
     assert values_of("hidden", [64, 32]) == [[64, 32]] and values_of("hidden", [[64], [32, 32]]) == [[64], [32, 32]]
     assert values_of("offsets", [[-1, 0, 1]]) == [[[-1, 0, 1]]] and values_of("bits", [3, 4]) == [3, 4] and values_of("bits", 3) == [3]

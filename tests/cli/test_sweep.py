@@ -98,6 +98,8 @@ def test_points_share_networks_and_have_a_row_each(planted: Path, sweep: Callabl
     assert {path.name for path in (exp / "5-acoustic").iterdir()} == NETWORKS and told.count("epoch 1 of ") == 3, "bits alone train nothing"
     rows = {row["system"]: row for row in results(planted)["rows"]}
     assert {name: row["status"] for name, row in rows.items()} == dict.fromkeys(POSSIBLE, "done") | {"sparse-block32": "not possible"}
+    packed = {name: json.loads((exp / "7-pack" / name / "seed1" / "pack.json").read_text())["bits"] for name in POSSIBLE}
+    assert packed == {name: 3 if name.endswith("@bits3") else 5 for name in POSSIBLE}
     assert rows["sparse@bits3"]["float_value"] == rows["sparse"]["float_value"] and rows["sparse@bits3"]["file_bytes"] < rows["sparse"]["file_bytes"]
     assert all(rows[name]["difference"]["baseline"] == "words" and rows[name]["power_w"] > 0 for name in POSSIBLE)
 
