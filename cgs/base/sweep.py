@@ -95,6 +95,11 @@ class Sweep:
         return [key for key in SystemOptions.model_fields if key != "seeds" and len({repr(point.options.get(key)) for point in self.points}) > 1]
 
 
+def sweep_names(folder: Path) -> list[str]:
+    """Every sweep of a recipe's folder."""
+    return sorted(path.stem for path in folder.glob("sweeps/*.toml"))
+
+
 def read_sweep(given: str, recipe: Recipe, folder: Path) -> Sweep:
     """Read a sweep and expand its products.
 
@@ -104,7 +109,7 @@ def read_sweep(given: str, recipe: Recipe, folder: Path) -> Sweep:
         folder: the recipe's.
     Raises: ConfigError: no such file, or bad TOML. ProblemsError: every bad key and value, with file, key and remedy.
     """
-    names = sorted(path.stem for path in folder.glob("sweeps/*.toml"))
+    names = sweep_names(folder)
     places = [Path(given), folder / given, folder / "sweeps" / given, folder / "sweeps" / f"{given}.toml"]
     path = next((place for place in places if place.is_file()), None)
     if path is None:

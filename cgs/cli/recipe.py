@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--publish", action="store_true", help="copy RESULTS.md beside the recipe after stage 10")
     p.add_argument("--dry-run", action="store_true", help="say what would be made and why, and make nothing")
     p.add_argument("--setup", action="store_true", help="install what is needed into .venv, and stop")
-    p.add_argument("--list", action="store_true", help="list recipes and variants")
+    p.add_argument("--list", action="store_true", help="list recipes, variants and sweeps")
     p.add_argument("--list-options", action="store_true", help="list every option: name, type, default, meaning; with --recipe also the corpus's own")
     p.add_argument("--new", metavar="NAME", help="make recipes/NAME and local/NAME.py for the corpus of --from, and say what is in it (docs/new-corpus.md)")
     p.add_argument("--from", dest="source", type=Path, metavar="DIR", help="the corpus for --new: its folder, or its one CSV, TSV or JSONL manifest")
@@ -258,12 +258,13 @@ def alone(root: Path) -> Iterator[None]:
 
 
 def _list_recipes() -> int:
-    from cgs.base.recipe import load_recipe, recipe_names, variant_names
+    from cgs.base.recipe import load_recipe, recipe_folder, recipe_names, variant_names
+    from cgs.base.sweep import sweep_names
 
     for name in recipe_names():
-        variants = variant_names(name)
-        told = f" (variants: {', '.join(variants)})" if variants else ""
-        print(f"{name:<18} {load_recipe(name).recipe.title}{told}")
+        found = {"variants": variant_names(name), "sweeps": sweep_names(recipe_folder(name))}
+        told = "; ".join(f"{what}: {', '.join(names)}" for what, names in found.items() if names)
+        print(f"{name:<18} {load_recipe(name).recipe.title}{f' ({told})' if told else ''}")
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cgs.base.errors import ConfigError, DataError, FormatError
-from cgs.base.experiment import network_unit, system_unit
+from cgs.base.experiment import network_of, network_unit, system_unit
 from cgs.base.files import disk_errors, file_digest, read_json, write_json, write_text
 from cgs.base.recipe import did_you_mean
 from cgs.base.unit import read_stamp
@@ -34,7 +34,7 @@ class Choice:
     """Which model of an experiment.
 
     Args:
-        system: name of a [systems.NAME] table.
+        system: name of a [systems.NAME] table, or of a point of a sweep.
         seed: of the network; None for the lowest there is.
         vocabulary: of the decoding graph; "" for the recipe's first.
         engine: the packed integer model, or the float weights.
@@ -82,10 +82,11 @@ def _found(root: Path, choice: Choice) -> tuple[str, int]:
     folders = {path.name: (task, path) for task, stage in (("asr", "5-acoustic"), ("kws", "6-keyword")) for path in sorted((root / stage).glob("[!.]*"))}
     if not folders:
         raise DataError(f"{root}: no trained network in it", "give the folder of an experiment, e.g. exp/mini_rm, after its last stage")
-    if choice.system not in folders:
+    network = network_of(choice.system)
+    if network not in folders:
         remedy = did_you_mean(choice.system, list(folders)) or f"systems: {', '.join(folders)}"
         raise ConfigError(f"{root}: no system {choice.system!r}", remedy)
-    task, folder = folders[choice.system]
+    task, folder = folders[network]
     seeds = sorted(int(path.name[4:]) for path in folder.glob("seed*") if path.name[4:].isdigit())
     if not seeds:
         raise DataError(f"{folder}: not trained yet", "run the recipe to its end")

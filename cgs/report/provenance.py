@@ -61,7 +61,7 @@ def _version(package: str) -> str | None:
 
 
 def shown_command(command: str) -> str:
-    """A command line that makes the whole experiment: DIR for this machine's folders, no choice of stages."""
+    """A command line that makes the whole experiment: DIR for this machine's folders, no choice of stages, a sweep by its name."""
     shown: list[str] = []
     words = iter(shlex.split(command))
     for word in words:
@@ -70,6 +70,8 @@ def shown_command(command: str) -> str:
             next(words, None)
         if option in PLACES:
             shown += [f"{option}=DIR"] if equals else [option, "DIR"]
+        elif option == "--sweep":
+            shown += [option, Path(equals and word.partition("=")[2] or next(words, "")).name]
         elif option not in (*STAGES, "--publish"):
             shown.append(word)
     return shlex.join(shown)

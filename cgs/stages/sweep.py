@@ -191,8 +191,9 @@ def _report(exp: Experiment, sweep: Sweep, wanted: list[Network], impossible: di
     """Write what there is: results.json, RESULTS.md and index.html."""
     units = _units(exp, tuple(range(FIRST, REPORT)))
     finished = [point for point in wanted if not any(unit.why_stale() for unit in _chain(exp, units, *point))]
-    options = exp.recipe.model_dump(include={"recipe", "corpus", "report"}) | {"title": sweep.title}
-    options |= {"points": [[point.name, point.options, list(point.seeds)] for point in sweep.points], "impossible": impossible, "failed": {f"{name} {seed}": reason for (name, seed), reason in failed.items()}}
+    options = exp.recipe.model_dump(include={"recipe", "corpus", "report"}) | {"title": sweep.title, "impossible": impossible}
+    options |= {"points": [[point.name, point.options, list(point.seeds)] for point in sweep.points]}
+    options |= {"failed": [[*point, reason] for point, reason in failed.items()]}
     inputs = ["1-data", *dict.fromkeys(unit.name for point in finished for unit in _chain(exp, units, *point))]
     made = exp.unit(f"{SWEEPS_DIR}/{sweep.name}", options, inputs, ["cgs.stages.sweep"])
     if made.up_to_date():

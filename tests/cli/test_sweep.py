@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from cgs.cli.main import main as cgs
 from cgs.cli.recipe import main
 from cgs.cli.train import main as train
 from cgs.stages import acoustic, decode, keyword, pack
@@ -49,7 +50,7 @@ def planted(tones: Path, tmp_path: Path) -> Path:
     (tmp_path / "recipe.toml").write_text("".join(lines))
     (tmp_path / "sweeps").mkdir()
     (tmp_path / "sweeps" / "some.toml").write_text(SWEEP)
-    for stage in ("1-data", "2-lang", "3-feats", "4-align"):
+    for stage in ("1-data", "2-lang", "3-feats", "4-align", "10-report"):
         shutil.copytree(tones / stage, tmp_path / "exp" / stage)
     return tmp_path
 
@@ -103,6 +104,9 @@ def test_points_share_networks_and_have_a_row_each(planted: Path, sweep: Callabl
     assert rows["sparse@bits3"]["float_value"] == rows["sparse"]["float_value"] and rows["sparse@bits3"]["file_bytes"] < rows["sparse"]["file_bytes"]
     assert all(rows[name]["difference"]["baseline"] == "words" and rows[name]["power_w"] > 0 for name in POSSIBLE)
 
+    assert cgs(["export", str(exp), "--system", "sparse@bits3", "--out", str(planted / "model")]) == 0, "a point becomes a model like any system"
+    assert (planted / "model/network/model.cgs").read_bytes() == (exp / "7-pack/sparse@bits3/seed1/model.cgs").read_bytes()
+
     told = sweep(planted)
     assert "5 of 5 points are up to date" in told and "10-sweeps/some: up to date" in told
     (planted / "sweeps" / "some.toml").write_text(SWEEP.replace("[3, 5]", "[3, 4, 5]"))
@@ -133,6 +137,13 @@ def test_dry_run_prints_the_points(planted: Path, capsys: pytest.CaptureFixture[
     assert "sweep some: 5 points of 3 networks" in told and "sparse@bits3 seed 1: would be made (from 5-acoustic on)" in told
     assert "sparse-block32: not possible: block 32" in told
     assert not (planted / "exp" / "5-acoustic").exists() and not (planted / "exp" / "10-sweeps").exists()
+
+
+def test_points_learn_from_the_alignment_of_another_system(planted: Path, sweep: Callable[..., str]) -> None:
+    (planted / "sweeps" / "some.toml").write_text('[[points]]\nbase = "sparse"\nlabels = ["gmm", "words"]\n')
+    told = sweep(planted)
+    assert [(row["system"], row["status"]) for row in results(planted)["rows"]] == [("sparse", "done"), ("sparse-labelswords", "done")]
+    assert told.count("epoch 1 of ") == 3 and told.count("5-acoustic/words/alignment: made") == 1
 
 
 def test_a_point_that_fails_by_itself_is_a_row(planted: Path, sweep: Callable[..., str]) -> None:

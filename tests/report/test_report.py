@@ -257,6 +257,8 @@ def test_commit_is_null_outside_a_checkout(tmp_path):
 def test_command_hides_folders_of_the_machine():
     told = provenance.shown_command("./run.sh --recipe a --corpus /x/y --stage 10 --stop-stage=10 --exp=/z --nj 2 --publish")
     assert told == "./run.sh --recipe a --corpus DIR --exp=DIR --nj 2"
+    for swept in ("--sweep /x/some.toml", "--sweep=/x/some.toml", "--sweep some.toml"):
+        assert provenance.shown_command(f"./run.sh {swept} --nj 2") == "./run.sh --sweep some.toml --nj 2"
 
 
 def test_machine_has_no_host_name():
