@@ -26,6 +26,7 @@ from cgs.base.recipe import did_you_mean, read_toml, shown
 SWEEPS_DIR = "10-sweeps"
 """Where the reports of sweeps lie in an experiment, a folder each."""
 KEYS = ("title", "points")
+NOT_YET_NAMED = "point"
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,11 @@ class Sweep:
         possible = [(point.name, point.system, point.seeds) for point in self.points if point.system]
         wanted: dict[str, list[int]] = {}
         for name, system, seeds in possible:
-            for own in (recipe.baseline(system.task), network_of(name)):
-                if own in recipe.systems:
-                    wanted.setdefault(own, []).extend(seeds)
-            labels = system.labels
-            while labels != "gmm":
-                wanted.setdefault(labels, [])
-                labels = recipe.systems[labels].labels
+            own = [other for other in (recipe.baseline(system.task), network_of(name)) if other in recipe.systems]
+            for other in own:
+                wanted.setdefault(other, []).extend(seeds)
+            for source in _sources(recipe, [system, *(recipe.systems[other] for other in own)]):
+                wanted.setdefault(source, []).extend(seed for seed in seeds if seed in recipe.systems[source].seeds)
         systems = {name: own.model_copy(update={"seeds": _first_kept(own, wanted[name])}) for name, own in recipe.systems.items() if name in wanted}
         systems |= {name: system for name, system, _ in possible if name not in recipe.systems}
         for name, system, seeds in possible:
@@ -127,6 +126,15 @@ def read_sweep(given: str, recipe: Recipe, folder: Path) -> Sweep:
     if problems:
         raise ProblemsError(where, list(dict.fromkeys(problems)), ConfigError.exit_code)
     return Sweep(path.stem, str(tree.get("title", path.stem)), tuple(points.values()))
+
+
+def _sources(recipe: Recipe, systems: list[SystemOptions]) -> Iterator[str]:
+    """Yield the systems of the recipe that some systems learn from, and what those learn from."""
+    while systems:
+        system = systems.pop()
+        found = [name for name in (system.labels, system.teacher) if name in recipe.systems]
+        systems += [recipe.systems[name] for name in found]
+        yield from found
 
 
 def _joined(known: Point, point: Point) -> Point:
@@ -185,20 +193,22 @@ def _depth(value: Any) -> int:
 
 
 def _point(recipe: Recipe, base: str, values: dict[str, Any]) -> Point:
-    """One point. Raises: ValidationError: a value that its option cannot have. ConfigError: labels of no system."""
+    """One point. Raises: ValidationError: a value that its option cannot have. ConfigError: labels or a teacher that is no system."""
     theirs = recipe.systems[base]
     given = theirs.model_dump(exclude_unset=True) | values
     try:
         system = SystemOptions(**given)
+        for key, none in (("labels", "gmm"), ("teacher", "")):
+            if (name := getattr(system, key)) not in (none, *recipe.systems):
+                raise ConfigError(f"{key} = {name!r}: no such system", f"systems: {', '.join(recipe.systems)}")
+        Recipe(**dict(recipe) | {"systems": recipe.systems | {NOT_YET_NAMED: system}})
     except ValidationError as error:
         if any(item["loc"] for item in error.errors()):
             raise
         changed = {key: value for key, value in values.items() if key != "seeds" and value != getattr(theirs, key)}
         options = theirs.model_dump() | values
-        return Point(base + _suffix(changed), _without_seeds(options), tuple(options["seeds"]), None, str(error.errors()[0]["ctx"]["error"]))
-    labels = ["gmm", *(name for name, own in recipe.systems.items() if own.task == system.task == "asr")]
-    if system.labels not in labels:
-        raise ConfigError(f"labels = {system.labels!r}: no such alignment", f"labels: {', '.join(labels)}")
+        problem = str(error.errors()[0]["ctx"]["error"]).removeprefix(f"systems.{NOT_YET_NAMED}.")
+        return Point(base + _suffix(changed), _without_seeds(options), tuple(options["seeds"]), None, problem)
     options = _without_seeds(system.model_dump())
     differs = {key: value for key, value in options.items() if value != getattr(theirs, key)}
     trained = system.of_network().keys() | theirs.of_network().keys()

@@ -18,7 +18,7 @@ from cgs.base.log import LOG
 from cgs.base.sweep import SWEEPS_DIR, Sweep
 from cgs.base.unit import Unit
 from cgs.base.units import duration
-from cgs.stages import STAGES, acoustic, decode
+from cgs.stages import STAGES, decode
 
 FIRST, REPORT = 5, 10
 """The first stage that a sweep has units of its own in, and the one of its report."""
@@ -87,7 +87,7 @@ def why_not(exp: Experiment, sweep: Sweep) -> dict[str, str]:
                 sizes = _sizes(exp, point.system.task)
                 found[network] = ""
                 if sizes:
-                    build_network(network_spec(point.system, options, *sizes, point.seeds[0]))
+                    build_network(network_spec(point.system, options, *sizes, point.seeds[0])).pruner()
             except ConfigError as error:
                 found[network] = str(error)
         if point.system and found[network]:
@@ -129,12 +129,23 @@ def _chain(exp: Experiment, units: dict[str, Unit], name: str, seed: int) -> lis
     return [units[unit] for unit in names if unit in units]
 
 
+def _sources(exp: Experiment, name: str, seed: int) -> Iterator[Network]:
+    """Yield the networks that one learns from, and what these learn from."""
+    system, systems = exp.recipe.systems[name], exp.recipe.systems
+    found = [(system.labels, systems[system.labels].seeds[0])] if system.labels != "gmm" else []
+    if system.teacher:
+        seeds = systems[system.teacher].seeds
+        found.append((system.teacher, seed if seed in seeds else seeds[0]))
+    for source in found:
+        yield source
+        yield from _sources(exp, *source)
+
+
 def _make(exp: Experiment, wanted: list[Network], stages: tuple[int, ...]) -> dict[Network, str]:
     """Make what is not up to date. Returns: {point: reason} of those that failed by themselves."""
-    if FIRST in stages:
-        first = {system.labels for system in exp.recipe.systems.values()} - {"gmm"}
-        if first:
-            acoustic.run(replace(exp, chosen=frozenset((name, exp.recipe.systems[name].seeds[0]) for name in first)))
+    sources = frozenset(source for network in wanted for source in _sources(exp, *network))
+    for number in (number for number in TRAINING if number in stages and sources):
+        _stage(number).run(replace(exp, chosen=sources))
     if 8 in stages:
         decode.prepare(exp)
     units = _units(replace(exp, chosen=frozenset(wanted)), stages)

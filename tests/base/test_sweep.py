@@ -74,21 +74,26 @@ def test_recipe_of_a_sweep_keeps_what_points_are_compared_with_and_learn_from(tm
     sweep = read(tmp_path, '[[points]]\nbase = "late"\nblock = [4]\nbits = [3, 4]\nseeds = [2, 5]\n')
     seeds = {name: system.seeds for name, system in sweep.recipe(RECIPE).systems.items()}
     late = {"late-block4": [2, 5], "late-block4@bits3": [2, 5], "late-block4@bits4": [2, 5]}
-    assert seeds == {"dense": [1, 2, 5], "cgs": [1]} | late, "a first seed stays the first"
+    assert seeds == {"dense": [1, 2, 5], "cgs": [1, 2]} | late, "a first seed stays the first"
     assert list(sweep.networks(RECIPE)) == [(name, seed) for name in ("dense", "late-block4@bits3", "late-block4@bits4") for seed in (2, 5)]
+    taught = read(tmp_path, '[[points]]\nbase = "late"\nteacher = "cgs"\nseeds = [2, 5]\n').recipe(RECIPE)
+    assert {name: system.seeds for name, system in taught.systems.items()} == {"dense": [1, 2, 5], "cgs": [1, 2], "late-teachercgs": [2, 5]}
     assert not sweep.recipe(RECIPE).decode.gmm and sweep.recipe(RECIPE).nn == RECIPE.nn
 
 
 def test_options_that_exclude_each_other_make_an_impossible_point(tmp_path: Path) -> None:
     points = read(tmp_path, '[[points]]\nbase = "cgs"\nmethod = ["cgs", "dense"]\nbits = 4\n').points
     assert [(point.name, bool(point.system)) for point in points] == [("cgs@bits4", True), ("cgs-methoddense-bits4", False)]
+    odd = read(tmp_path, '[[points]]\nbase = "cgs"\nlabels = ["gmm", "spotter"]\nteacher = ["", "dense", "spotter"]\n').points
+    assert [bool(point.system) for point in odd] == [True, True, False, False, False, False]
+    assert odd[2].problem == 'teacher is "spotter"; it may name, of the systems of task asr, dense, cgs, late'
     assert points[1].problem.startswith("a dense system has density 1") and points[1].options["block"] == 8 and points[1].seeds == (1, 2)
 
 
 def test_every_error_at_once_with_file_and_remedy(tmp_path: Path) -> None:
     text = 'titel = "x"\n[[points]]\nbase = "cg"\ndensty = 0.5\n[[points]]\nbase = "cgs"\nblock = []\n[[points]]\nbase = "cgs"\nbits = [4, 99]\n'
     with pytest.raises(ProblemsError) as caught:
-        read(tmp_path, text + '[[points]]\nblock = 4\n[[points]]\nbase = "cgs"\nlabels = ["gmm", "spotter"]\n')
+        read(tmp_path, text + '[[points]]\nblock = 4\n[[points]]\nbase = "cgs"\nlabels = ["gmm", "spoter"]\n')
     told, file = str(caught.value), tmp_path / "some.toml"
     assert caught.value.exit_code == 2 and "7 problems" in told
     assert f"{file}: titel: unknown key (a sweep has title and [[points]])" in told
@@ -97,7 +102,7 @@ def test_every_error_at_once_with_file_and_remedy(tmp_path: Path) -> None:
     assert f"{file}: points 2: block: an empty list (give a value, or remove it)" in told
     assert f"{file}: points 3: bits = 99: Input should be less than or equal to 8 (see --list-options)" in told
     assert f"{file}: points 4: base: missing (systems: dense, cgs, late, spotter)" in told
-    assert f"{file}: points 5: labels = 'spotter': no such alignment (labels: gmm, dense, cgs, late)" in told
+    assert f"{file}: points 5: labels = 'spoter': no such system (systems: dense, cgs, late, spotter)" in told
 
 
 @pytest.mark.parametrize("text", ["", "points = 3\n", '[points]\nbase = "cgs"\n'])

@@ -140,10 +140,11 @@ def test_dry_run_prints_the_points(planted: Path, capsys: pytest.CaptureFixture[
 
 
 def test_points_learn_from_the_alignment_of_another_system(planted: Path, sweep: Callable[..., str]) -> None:
-    (planted / "sweeps" / "some.toml").write_text('[[points]]\nbase = "sparse"\nlabels = ["gmm", "words"]\n')
+    (planted / "sweeps" / "some.toml").write_text('[[points]]\nbase = "sparse"\nlabels = ["gmm", "words"]\nteacher = ["", "words"]\n')
     told = sweep(planted)
-    assert [(row["system"], row["status"]) for row in results(planted)["rows"]] == [("sparse", "done"), ("sparse-labelswords", "done")]
-    assert told.count("epoch 1 of ") == 3 and told.count("5-acoustic/words/alignment: made") == 1
+    names = ["sparse", "sparse-teacherwords", "sparse-labelswords", "sparse-labelswords-teacherwords"]
+    assert {row["system"]: row["status"] for row in results(planted)["rows"]} == dict.fromkeys(names, "done")
+    assert told.count("epoch 1 of ") == 5 and told.count("5-acoustic/words/alignment: made") == 1
 
 
 def test_a_point_that_fails_by_itself_is_a_row(planted: Path, sweep: Callable[..., str]) -> None:
