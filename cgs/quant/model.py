@@ -5,7 +5,7 @@ The file (`cgs.quant.packed`), the integer engine, the hardware model and the RT
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -187,10 +187,12 @@ class PackedModel:
     Args:
         layers: each takes what the one before gives.
         meta: small JSON-like dict: task, system, seed, features (kind, cmvn, left, right), classes.
+        storage: how the file holds weights: "plain", or each layer's in the form of fewest bytes ("smallest"). It changes nothing that is computed.
     """
 
     layers: tuple[PackedLayer, ...]
     meta: dict[str, Any] = field(default_factory=dict)
+    storage: Literal["plain", "smallest"] = "plain"
 
     @property
     def n_in(self) -> int:

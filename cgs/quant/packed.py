@@ -14,25 +14,25 @@ import numpy as np
 
 from cgs.base.errors import FormatError, ShapeError
 from cgs.base.files import writing
-from cgs.quant.bitpack import pack_bits, packed_bytes, unpack_bits
 from cgs.quant.model import MAX_BLOCK, PackedLayer, PackedModel, kept_weights
+from cgs.quant.sections import INDEX_FORMS, PLAIN, WEIGHT_FORMS, Reader, Sections, layer_sections
 
 __all__ = ["PackedLayer", "PackedModel", "decode", "encode", "read_packed", "write_packed"]
 
 MAGIC = b"\x89CGS\r\n\x1a\n"
-VERSIONS = FRAME_BY_FRAME, WITH_OFFSETS = 1, 2
-"""Version 1 holds networks whose layers read one frame; it is still written for those, so that their files stay what they were."""
+VERSIONS = FRAME_BY_FRAME, WITH_OFFSETS, WITH_FORMS = 1, 2, 3
+"""Version 1 holds networks whose layers read one frame, version 2 others; version 3 either, with some section in a form that is not
+plain. The oldest that holds a network is written, so that files stay what they were."""
 FILE_HEADER = struct.Struct("<8sHHII")
-LAYER_HEADER = struct.Struct("<IIHHBBBBBBbbbbH")
+LAYER_HEADER = struct.Struct("<IIHHBBBBBBbbbbBB")
 DIGEST_BYTES = 32
 INPUT_SIGNED, RELU = 1, 2
 MAX_META_BYTES = 4096
 
 
-def section_bytes(layer: PackedLayer) -> tuple[int, int, int]:
-    """Bytes of a layer's block indices, weights and biases in the file."""
-    n_kept = layer.n_block_rows * layer.kept_per_row
-    return packed_bytes(n_kept, layer.index_bits), packed_bytes(layer.n_weights, layer.bits), packed_bytes(layer.n_out, layer.bias_bits)
+def section_bytes(layer: PackedLayer, storage: str = "plain") -> tuple[int, int, int]:
+    """Bytes of a layer's block indices, weights and biases in the file; see `PackedModel.storage`."""
+    return layer_sections(layer, storage).n_bytes
 
 
 def encode(model: PackedModel) -> bytes:
@@ -44,27 +44,30 @@ def encode(model: PackedModel) -> bytes:
     meta = json.dumps(model.meta, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     if len(meta) > MAX_META_BYTES:
         raise ShapeError(f"cannot pack the model: its description takes {len(meta)} bytes of {MAX_META_BYTES}", "shorten its class names")
+    sections = [layer_sections(layer, model.storage) for layer in model.layers]
     version = WITH_OFFSETS if any(layer.offsets != (0,) for layer in model.layers) else FRAME_BY_FRAME
-    parts = [_layer_header(layer, version) for layer in model.layers] + [meta]
-    for layer in model.layers:
-        if version == WITH_OFFSETS:
-            parts.append(np.array(layer.offsets, dtype=np.int8).tobytes())
-        if layer.kept is not None:
-            parts.append(pack_bits(layer.kept, layer.index_bits))
-        parts.append(pack_bits(layer.weights[layer.real_weights()] if layer.block else layer.weights, layer.bits))
-        parts.append(pack_bits(layer.bias, layer.bias_bits))
+    if any((each.index_form, each.weight_form) != (PLAIN, PLAIN) for each in sections):
+        version = WITH_FORMS
+    parts = [_layer_header(layer, each, version) for layer, each in zip(model.layers, sections, strict=True)] + [meta]
+    for layer, each in zip(model.layers, sections, strict=True):
+        parts += [np.array(layer.offsets[: _n_offsets(layer, version)], dtype=np.int8).tobytes(), each.index, each.weights, each.bias]
     body = b"".join(parts)
     n_bytes = FILE_HEADER.size + len(body) + DIGEST_BYTES
     body = FILE_HEADER.pack(MAGIC, version, len(model.layers), len(meta), n_bytes) + body
     return body + hashlib.sha256(body).digest()
 
 
-def _layer_header(layer: PackedLayer, version: int) -> bytes:
+def _n_offsets(layer: PackedLayer, version: int) -> int:
+    """How many offsets the file holds: version 1 has none, version 3 leaves out those of a layer that reads the current frame alone."""
+    return 0 if version == FRAME_BY_FRAME or (version == WITH_FORMS and layer.offsets == (0,)) else len(layer.offsets)
+
+
+def _layer_header(layer: PackedLayer, sections: Sections, version: int) -> bytes:
     flags = INPUT_SIGNED * layer.input_signed + RELU * layer.relu
-    n_offsets = len(layer.offsets) if version == WITH_OFFSETS else 0
+    forms = INDEX_FORMS.index(sections.index_form), WEIGHT_FORMS.index(sections.weight_form)
     return LAYER_HEADER.pack(
-        layer.n_in, layer.n_out, layer.block, layer.kept_per_row, layer.bits, layer.bias_bits, layer.input_bits, layer.output_bits, flags, n_offsets,
-        layer.weight_fraction_bits, layer.bias_fraction_bits, layer.input_fraction_bits, layer.output_fraction_bits, 0,
+        layer.n_in, layer.n_out, layer.block, layer.kept_per_row, layer.bits, layer.bias_bits, layer.input_bits, layer.output_bits, flags,
+        _n_offsets(layer, version), layer.weight_fraction_bits, layer.bias_fraction_bits, layer.input_fraction_bits, layer.output_fraction_bits, *forms,
     )  # fmt: skip
 
 
@@ -108,14 +111,16 @@ def decode(data: bytes, name: str) -> PackedModel:
         raise _inconsistent(name, "its description is not JSON") from error
     if not isinstance(meta, dict):
         raise _inconsistent(name, "its description is not a JSON object")
-    offset, layers = headers_end + n_meta, []
-    for number in range(n_layers):
-        header = LAYER_HEADER.unpack_from(data, FILE_HEADER.size + number * LAYER_HEADER.size)
-        layer, offset = _read_layer(data, offset, end, header, version, f"{name}: layer {number + 1}")
-        layers.append(layer)
-    if offset != end:
-        raise _inconsistent(name, f"{end - offset} bytes after the last layer")
-    model = PackedModel(tuple(layers), meta)
+    headers = [LAYER_HEADER.unpack_from(data, FILE_HEADER.size + number * LAYER_HEADER.size) for number in range(n_layers)]
+    reader, layers = Reader(memoryview(data)[headers_end + n_meta : end]), []
+    for number, header in enumerate(headers, start=1):
+        try:
+            layers.append(_read_layer(reader, header, version))
+        except ValueError as error:
+            raise _inconsistent(f"{name}: layer {number}", str(error)) from error
+    if len(reader.rest):
+        raise _inconsistent(name, f"{len(reader.rest)} bytes after the last layer")
+    model = PackedModel(tuple(layers), meta, "smallest" if any(header[-1] for header in headers) else "plain")
     if why := model.problem():
         raise _inconsistent(name, why)
     return model
@@ -129,7 +134,7 @@ def _checked(data: bytes, name: str) -> tuple[int, int, int]:
         raise FormatError(f"{name}: truncated ({len(data)} bytes)", "copy it again, or run stage 7 (pack)")
     _, version, n_layers, n_meta, n_bytes = FILE_HEADER.unpack_from(data)
     if version not in VERSIONS:
-        known = " and ".join(map(str, VERSIONS))
+        known = f"{VERSIONS[0]} to {VERSIONS[-1]}"
         raise FormatError(f"{name}: packed-file version {version}, this program reads {known}", "pack it again with stage 7, or use a matching program")
     if len(data) < n_bytes:
         raise FormatError(f"{name}: truncated ({len(data)} of {n_bytes} bytes)", "copy it again, or run stage 7 (pack)")
@@ -144,37 +149,32 @@ def _inconsistent(name: str, why: str) -> FormatError:
     return FormatError(f"{name}: {why}", "the checksum is right, so the program that wrote it is wrong; pack the model again")
 
 
-def _read_layer(data: bytes, offset: int, end: int, header: tuple[int, ...], version: int, where: str) -> tuple[PackedLayer, int]:
-    n_in, n_out, block, n_kept, bits, bias_bits, input_bits, output_bits, flags, n_offsets, weight_f, bias_f, input_f, output_f, reserved = header
-    if reserved or bool(n_offsets) != (version == WITH_OFFSETS) or flags & ~(INPUT_SIGNED | RELU):
-        raise _inconsistent(where, "reserved fields that are not zero, or no frame offsets")
-    if bool(block) != bool(n_kept) or not n_in or not n_out or block > MAX_BLOCK or n_kept > n_in:
-        raise _inconsistent(where, f"shape {n_out} x {n_in} with {n_kept} blocks of side {block} in a row")
+def _read_layer(reader: Reader, header: tuple[int, ...], version: int) -> PackedLayer:
+    """The next layer. Raises: ValueError: what no writer writes."""
+    n_in, n_out, block, n_kept, bits, bias_bits, input_bits, output_bits, flags, n_offsets, weight_f, bias_f, input_f, output_f, index, weight = header
+    has_offsets = {FRAME_BY_FRAME: not n_offsets, WITH_OFFSETS: n_offsets > 0}.get(version, True)
+    n_forms = (len(INDEX_FORMS), len(WEIGHT_FORMS)) if version == WITH_FORMS else (1, 1)
+    if not has_offsets or flags & ~(INPUT_SIGNED | RELU) or index >= n_forms[0] or weight >= n_forms[1]:
+        raise ValueError("reserved fields that are not zero, or no frame offsets")
     rows, columns = (-(-n_out // block), -(-n_in // block)) if block else (0, 0)
-    rest = memoryview(data)[offset:end]
-
-    def take(n_values: int, width: int, signed: bool) -> np.ndarray:
-        nonlocal rest
-        n_bytes = packed_bytes(n_values, width)
-        if n_bytes > len(rest):
-            raise _inconsistent(where, f"needs {n_bytes} bytes where {len(rest)} are left")
-        values, rest = unpack_bits(rest[:n_bytes], n_values, width, signed), rest[n_bytes:]
-        return values
-
-    offsets = tuple(take(n_offsets, 8, signed=True).tolist()) if version == WITH_OFFSETS else (0,)
-    if max(bits, bias_bits) > 32:
-        raise _inconsistent(where, f"{bits}-bit weights, {bias_bits}-bit biases")
-    kept = take(rows * n_kept, (columns - 1).bit_length(), signed=False).reshape(rows, n_kept).astype(np.int32) if block else None
+    if bool(block) != bool(n_kept) or not n_in or not n_out or block > MAX_BLOCK or n_kept > columns or (index and not block):
+        raise ValueError(f"shape {n_out} x {n_in} with {n_kept} blocks of side {block} in a row")
+    if not (2 <= bits <= 8 and 8 <= bias_bits <= 32):
+        raise ValueError(f"{bits}-bit weights, {bias_bits}-bit biases")
+    if n_out > len(reader.rest):  # a bias takes a byte at least; what follows may then make room for n_out numbers
+        raise ValueError(f"needs {n_out} biases where {len(reader.rest)} bytes are left")
     formats: dict[str, Any] = {
         "bits": bits, "weight_fraction_bits": weight_f, "bias_bits": bias_bits, "bias_fraction_bits": bias_f,
         "input_bits": input_bits, "input_signed": bool(flags & INPUT_SIGNED), "input_fraction_bits": input_f,
-        "output_bits": output_bits, "output_fraction_bits": output_f, "relu": bool(flags & RELU), "offsets": offsets,
+        "output_bits": output_bits, "output_fraction_bits": output_f, "relu": bool(flags & RELU),
+        "offsets": tuple(reader.values(n_offsets, 8, signed=True).tolist()) or (0,),
     }  # fmt: skip
-    if kept is None:
-        weights = take(n_out * n_in, bits, signed=True).reshape(n_out, n_in).astype(np.int8)
+    form = WEIGHT_FORMS[weight]
+    if not block:
+        kept, weights = None, reader.weights(form, n_out * n_in, bits).reshape(n_out, n_in).astype(np.int8)
     else:
-        stored = take(kept_weights(n_in, n_out, block, kept), bits, signed=True)
+        kept = reader.index(INDEX_FORMS[index], rows, columns, n_kept).astype(np.int32)
+        stored = reader.weights(form, kept_weights(n_in, n_out, block, kept), bits)
         weights = np.zeros((rows, n_kept, block, block), dtype=np.int8)
         weights[PackedLayer(n_in, n_out, block, kept, weights, weights, **formats).real_weights()] = stored
-    bias = take(n_out, bias_bits, signed=True).astype(np.int32)
-    return PackedLayer(n_in, n_out, block, kept, weights, bias, **formats), end - len(rest)
+    return PackedLayer(n_in, n_out, block, kept, weights, reader.values(n_out, bias_bits, signed=True).astype(np.int32), **formats)

@@ -110,7 +110,7 @@ def test_appended_bytes_other_files_and_other_versions_are_refused(made, tmp_pat
     data = encode(made.random_model(3))
     assert "altered" in refused(tmp_path, data + b"\0")
     assert "not a packed model" in refused(tmp_path, b"RIFF" + data[4:])
-    assert "packed-file version 3, this program reads 1 and 2" in refused(tmp_path, data[:8] + b"\3\0" + data[10:])
+    assert "packed-file version 4, this program reads 1 to 3" in refused(tmp_path, data[:8] + b"\4\0" + data[10:])
     with pytest.raises(FormatError, match="no such file"):
         read_packed(tmp_path / "none.cgs")
 
@@ -121,7 +121,7 @@ def test_appended_bytes_other_files_and_other_versions_are_refused(made, tmp_pat
         (10, 4, "layer 1|layer 4|do not fit|description"),
         (20 + 8, 5, "48 bytes after the last layer"),
         (20 + 10, 9, "layer 1"),
-        (20 + 12, 9, "3 bytes after the last layer"),
+        (20 + 12, 9, "layer 1: 9-bit weights"),
         (20 + 14, 3, "layer 1: 6-bit weights, 16-bit biases, 3-bit inputs"),
         (20 + 16, 9, "reserved"),
         (20 + 24 + 20, 3, "layer 2: its inputs are not what layer 1 gives"),
