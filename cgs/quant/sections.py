@@ -10,7 +10,7 @@ import numpy as np
 
 from cgs.quant.bitpack import pack_bits, packed_bytes, unpack_bits
 from cgs.quant.model import PackedLayer
-from cgs.quant.rans import decode_values, encode_values
+from cgs.quant.rans import VALUES_A_BYTE, decode_values, encode_values
 
 INDEX_FORMS = PLAIN, TWO_LEVELS = "plain", "two_levels"
 WEIGHT_FORMS = PLAIN, BITMAP, CODED = "plain", "bitmap", "coded"
@@ -77,14 +77,11 @@ def index_sections(layer: PackedLayer) -> dict[str, bytes]:
 
 
 def weight_sections(layer: PackedLayer) -> dict[str, bytes]:
-    """The weights of a layer that exist, in every form."""
+    """The weights of a layer that exist, in every form that can hold them: next to nothing but zeros would be coded in fewer bytes than a reader believes."""
     values = stored_weights(layer)
     code = encode_values(values, layer.bits)
-    return {
-        PLAIN: pack_bits(values, layer.bits),
-        BITMAP: pack_bits(values != 0, 1) + pack_bits(values[values != 0], layer.bits),
-        CODED: len(code).to_bytes(4, "little") + code,
-    }
+    sections = {PLAIN: pack_bits(values, layer.bits), BITMAP: pack_bits(values != 0, 1) + pack_bits(values[values != 0], layer.bits)}
+    return sections | ({CODED: len(code).to_bytes(4, "little") + code} if len(values) <= VALUES_A_BYTE * len(code) else {})
 
 
 def stored_weights(layer: PackedLayer) -> np.ndarray:

@@ -2,59 +2,80 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from cgs.quant.model import PackedLayer, PackedModel
-from cgs.quant.packed import encode, section_bytes
+from cgs.quant.packed import encode
+from cgs.quant.sections import INDEX_FORMS, WEIGHT_FORMS, index_sections, layer_sections, stored_weights, weight_sections
+
+
+def entropy_bits(layer: PackedLayer) -> float:
+    """Bits that an ideal code of a layer's weights takes, each weight by itself, without the code's table."""
+    counts = np.unique(stored_weights(layer), return_counts=True)[1]
+    return -float((counts * np.log2(counts / counts.sum())).sum())
 
 
 def entropy_bits_per_weight(model: PackedModel) -> float:
     """Bits a weight that an ideal code of each layer's weight values would need: how much a variable-length code could still save."""
-    bits, n_weights = 0.0, 0
-    for layer in model.layers:
-        counts = np.unique(layer.weights[layer.real_weights()], return_counts=True)[1]
-        bits -= float((counts * np.log2(counts / counts.sum())).sum())
-        n_weights += int(counts.sum())
-    return bits / n_weights
+    return sum(map(entropy_bits, model.layers)) / sum(layer.n_weights for layer in model.layers)
 
 
 def sizes(model: PackedModel) -> dict[str, Any]:
     """Bytes of the file and of its parts, and the reduction against floating point.
 
-    Returns: bits (of the widest layer's weights), activation_bits, n_weights_dense (weights and biases of the dense network of
-        this shape), n_weights_kept (weights that exist, without biases), weights_bytes, index_bytes, bias_bytes, file_bytes,
-        float32_bytes and float64_bytes (of the dense network), reduction_vs_float32 and _float64 (fractions of those, indices,
-        biases, description and checksum of the file counted), entropy_bits_per_weight.
+    Returns: bits (of a weight; the mean over weights, rounded to 0.01, where layers differ), bits_by_layer, activation_bits, n_weights_dense
+        (weights and biases of the dense network of this shape), n_weights_kept (weights that exist, without biases), weights_bytes,
+        index_bytes, bias_bytes, file_bytes, storage (see `PackedModel`), forms (each layer's "index" and "weights", null where
+        a dense layer has no index), bytes_by_form ("index" and "weights" of all layers, each in that form where a layer has it, else
+        plain), float32_bytes and float64_bytes (of the dense network), reduction_vs_float32 and _float64 (fractions of those, indices,
+        biases, description and checksum of the file counted), entropy_bits_per_weight, entropy_bytes (of the file, were each layer's
+        weights coded at their entropy and nothing else changed).
     """
-    sections = np.array([section_bytes(layer) for layer in model.layers]).sum(axis=0)
-    n_dense = sum(layer.n_parameters_dense for layer in model.layers)
-    file_bytes = len(encode(model))
+    sections = [layer_sections(layer, model.storage) for layer in model.layers]
+    index_bytes, weights_bytes, bias_bytes = np.array([each.n_bytes for each in sections]).sum(axis=0).tolist()
+    n_dense, n_kept = (sum(getattr(layer, what) for layer in model.layers) for what in ("n_parameters_dense", "n_weights"))
+    widths, file_bytes = [layer.bits for layer in model.layers], len(encode(model))
+    mean_bits = sum(layer.bits * layer.n_weights for layer in model.layers) / n_kept
     return {
-        "bits": max(layer.bits for layer in model.layers),
+        "bits": widths[0] if len(set(widths)) == 1 else round(mean_bits, 2),
+        "bits_by_layer": widths,
         "activation_bits": max(layer.input_bits for layer in model.layers),
         "n_weights_dense": n_dense,
-        "n_weights_kept": sum(layer.n_weights for layer in model.layers),
-        "index_bytes": int(sections[0]),
-        "weights_bytes": int(sections[1]),
-        "bias_bytes": int(sections[2]),
+        "n_weights_kept": n_kept,
+        "index_bytes": index_bytes,
+        "weights_bytes": weights_bytes,
+        "bias_bytes": bias_bytes,
         "file_bytes": file_bytes,
+        "storage": model.storage,
+        "forms": [{"index": each.index_form if layer.block else None, "weights": each.weight_form} for layer, each in zip(model.layers, sections, strict=True)],
+        "bytes_by_form": {
+            "index": _bytes_by_form([index_sections(layer) for layer in model.layers], INDEX_FORMS),
+            "weights": _bytes_by_form([weight_sections(layer) for layer in model.layers], WEIGHT_FORMS),
+        },
         "float32_bytes": 4 * n_dense,
         "float64_bytes": 8 * n_dense,
         "reduction_vs_float32": 1 - file_bytes / (4 * n_dense),
         "reduction_vs_float64": 1 - file_bytes / (8 * n_dense),
         "entropy_bits_per_weight": entropy_bits_per_weight(model),
+        "entropy_bytes": file_bytes - weights_bytes + sum(math.ceil(entropy_bits(layer) / 8) for layer in model.layers),
     }
+
+
+def _bytes_by_form(layers: list[dict[str, bytes]], forms: tuple[str, ...]) -> dict[str, int]:
+    return {form: sum(len(sections.get(form, sections[forms[0]])) for sections in layers) for form in forms}
 
 
 def describe(model: PackedModel) -> dict[str, Any]:
     """What a packed model is, for people: its description, its sizes and each layer's shape and formats."""
-    return {**model.meta, **sizes(model), "layers": [_describe_layer(layer) for layer in model.layers]}
+    return {**model.meta, **sizes(model), "layers": [_describe_layer(layer, model.storage) for layer in model.layers]}
 
 
-def _describe_layer(layer: PackedLayer) -> dict[str, Any]:
-    n_bytes = section_bytes(layer)
+def _describe_layer(layer: PackedLayer, storage: str) -> dict[str, Any]:
+    sections = layer_sections(layer, storage)
+    index_bytes, weights_bytes, bias_bytes = sections.n_bytes
     return {
         "n_in": layer.n_in,
         "n_out": layer.n_out,
@@ -73,7 +94,9 @@ def _describe_layer(layer: PackedLayer) -> dict[str, Any]:
         "output_bits": layer.output_bits,
         "output_fraction_bits": layer.output_fraction_bits,
         "accumulator_bits_needed": layer.accumulator_bound().bit_length() + 1,
-        "index_bytes": n_bytes[0],
-        "weights_bytes": n_bytes[1],
-        "bias_bytes": n_bytes[2],
+        "index_form": sections.index_form if layer.block else None,
+        "weight_form": sections.weight_form,
+        "index_bytes": index_bytes,
+        "weights_bytes": weights_bytes,
+        "bias_bytes": bias_bytes,
     }
