@@ -15,6 +15,7 @@ Method = Literal["dense", "small", "cgs", "hcgs", "guided", "block_magnitude", "
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SEQUENCE_GRADIENT_NORM = 5.0
 """Longest gradient of a step of sequence training, where the recipe does not say: one odd utterance must not undo a network."""
+Bits = Annotated[int, Field(ge=2, le=8)]
 Offset = Annotated[int, Field(ge=-127, le=127)]
 UNSTAMPED = {"processes", "tensorboard"}
 """Training options that say how, not what: changing them makes nothing out of date."""
@@ -259,7 +260,7 @@ class SystemOptions(Options):
     dense_input: bool = Field(False, description="keep the first layer dense")
     dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
     dropout: float | None = Field(None, ge=0, lt=1, description="of this system's networks, in place of nn.dropout or kws.dropout")
-    bits: int = Field(6, ge=2, le=8, description="bits of a packed weight")
+    bits: Bits | list[Bits] = Field(6, description="bits of a packed weight, 2 to 8; a list has one for each weight matrix, the output layer's last")
     seeds: list[Seed] = Field([1], min_length=1, description="one network, and one row of the results, for each")
 
     @model_validator(mode="after")
@@ -299,6 +300,25 @@ class SystemOptions(Options):
             raise ValueError(f'label_delay belongs to an LSTM, not to a {self.model} network; remove it or set model = "lstm"')
         return self
 
+    @model_validator(mode="after")
+    def _bits_fit(self) -> SystemOptions:
+        if isinstance(self.bits, list) and not self.can_be_packed:
+            raise ValueError(f"bits of each layer for an {self.model.upper()} network, which has no packed form; give one number")
+        if isinstance(self.bits, list) and len(self.bits) != self.n_matrices:
+            layers = f"{len(self.hidden)} hidden layers and an output layer"
+            raise ValueError(f"bits of {len(self.bits)} weight matrices for a network of {self.n_matrices} ({layers}); give as many, or one number")
+        return self
+
+    @property
+    def n_matrices(self) -> int:
+        """Weight matrices of a network that can be packed: one for each hidden layer, and the output layer's."""
+        return len(self.hidden) + 1
+
+    @property
+    def bits_by_layer(self) -> list[int]:
+        """Bits of a packed weight of each matrix."""
+        return self.bits if isinstance(self.bits, list) else [self.bits] * self.n_matrices
+
     def of_network(self) -> dict[str, Any]:
         """What a trained network of this system follows from: neither its packing nor what other kinds of networks have."""
         others = {"feedforward": {"model", "offsets", "label_delay"}, "tdnn": {"label_delay"}, "lstm": set()}[self.model]
@@ -321,6 +341,19 @@ class PackOptions(Options):
     bias_bits: int = Field(16, ge=8, le=32, description="bits of a bias")
     epochs: int = Field(1, ge=0, description="passes of quantisation-aware fine-tuning")
     learning_rate: float = Field(1e-4, gt=0, description="of the fine-tuning")
+    mixed_bits: float = Field(
+        0.0, ge=0, le=8, description="mean bits of a weight to come down to, from the system's, in the layers where it costs least held-out loss; 0 leaves them"
+    )
+    levels: Literal["full", "symmetric"] = Field(
+        "full", description="values of a weight: all that its bits can hold, or as many negative as positive ones; symmetric 2 bits are ternary: -1, 0, 1"
+    )
+    storage: Literal["plain", "smallest"] = Field("plain", description="how the file holds weights; smallest: each layer plain, by bitmap, or entropy-coded")
+
+    @model_validator(mode="after")
+    def _mixed_bits_can_be_reached(self) -> PackOptions:
+        if 0 < self.mixed_bits < 2:
+            raise ValueError(f"mixed_bits = {self.mixed_bits:g}: a weight has at least 2 bits; give 2 to 8, or 0 to leave every layer the system's bits")
+        return self
 
 
 class DecodeOptions(Options):

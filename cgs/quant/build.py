@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,26 +71,38 @@ def _sample(x: torch.Tensor) -> np.ndarray:
     return flat[:: -(-flat.size // SAMPLE_VALUES)]
 
 
-def choose_formats(network: Network, activations: list[np.ndarray], bits: int, options: PackOptions) -> list[LayerFormats]:
+def choose_formats(network: Network, activations: list[np.ndarray], bits: int | Sequence[int], options: PackOptions) -> list[LayerFormats]:
     """Formats of every layer: least squared error for weights and activations, no saturation for biases.
 
     Args:
         network: float network, as trained or as fine-tuned.
         activations: from `sample_activations`.
-        bits: of a weight, 2 to 8.
-        options: bits of activations and biases.
+        bits: of a weight, 2 to 8; of all layers, or of each.
+        options: bits of activations and biases, levels of weights.
     """
-    inputs = choose_format(activations[0], options.activation_bits, signed=True)
-    formats = []
-    for number, layer in enumerate(network.each_layer()):
-        weight = choose_format(real_weights(layer), bits)
+    widths = [bits] * len(activations) if isinstance(bits, int) else bits
+    weights = [weight_format(layer, width, options) for layer, width in zip(network.each_layer(), widths, strict=True)]
+    return fitted_formats(network, weights, activation_formats(activations, options), options)
+
+
+def weight_format(layer: Layer, bits: int, options: PackOptions) -> FixedPoint:
+    """The format of least squared error of a layer's weights."""
+    return choose_format(real_weights(layer), bits, symmetric=options.levels == "symmetric")
+
+
+def activation_formats(activations: list[np.ndarray], options: PackOptions) -> list[FixedPoint]:
+    """The format of least squared error of what every layer reads; the first alone is signed."""
+    return [choose_format(values, options.activation_bits, signed=number == 0) for number, values in enumerate(activations)]
+
+
+def fitted_formats(network: Network, weights: Sequence[FixedPoint], activations: Sequence[FixedPoint], options: PackOptions) -> list[LayerFormats]:
+    """Formats of every layer out of those of its weights and of what it reads: biases that fit, outputs that a shift can reach."""
+    inputs, formats = activations[0], []
+    for layer, weight, wanted in zip(network.each_layer(), weights, [*activations[1:], None], strict=True):
         narrow = weight.fraction_bits + inputs.fraction_bits
         bias = fitting_format(layer.bias.detach().cpu().double().numpy(), options.bias_bits)
         bias = replace(bias, fraction_bits=min(bias.fraction_bits, narrow))
-        output = None
-        if number + 1 < len(activations):
-            output = choose_format(activations[number + 1], options.activation_bits, signed=False)
-            output = replace(output, fraction_bits=int(np.clip(output.fraction_bits, narrow - MAX_SHIFT, narrow)))
+        output = wanted and replace(wanted, fraction_bits=int(np.clip(wanted.fraction_bits, narrow - MAX_SHIFT, narrow)))
         formats.append(LayerFormats(weight, bias, inputs, output))
         inputs = output or inputs
     return formats

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,7 @@ from cgs.nn.layers import Network
 from cgs.nn.train import Examples, evaluate, train
 from cgs.quant.build import choose_formats, quantise, sample_activations
 from cgs.quant.engine import IntegerEngine
+from cgs.quant.mixed import Lowering, lower_bits
 from cgs.quant.model import PackedModel
 from cgs.quant.qat import FakeQuantised
 
@@ -39,7 +41,8 @@ class Packing:
         chosen: which candidate it is: "post_training" (rounded, not fine-tuned), "fine_tuned", or
             "fine_tuned_new_formats" (fine-tuned, then formats chosen again).
         held_out: {candidate or "float": {"loss", "accuracy"}} on the held-out frames.
-        seconds: of the fine-tuning.
+        seconds: of the search for bits and the fine-tuning.
+        lowered: the steps by which `PackOptions.mixed_bits` was reached; none where it is 0.
     """
 
     model: PackedModel
@@ -47,6 +50,7 @@ class Packing:
     chosen: str
     held_out: dict[str, dict[str, float]]
     seconds: float
+    lowered: list[Lowering]
 
 
 def tuning_options(training: AnyOptions, options: PackOptions, left: int, right: int) -> AnyOptions:
@@ -65,7 +69,7 @@ def tuning_options(training: AnyOptions, options: PackOptions, left: int, right:
 def pack_network(
     network: Network,
     examples: Examples,
-    bits: int,
+    bits: int | Sequence[int],
     options: PackOptions,
     tuning: TrainOptions,
     seed: int,
@@ -73,13 +77,13 @@ def pack_network(
     device: str = "cpu",
     curves_folder: Path | None = None,
 ) -> Packing:
-    """Choose formats, fine-tune in them, choose formats again, and keep what has the lowest held-out loss.
+    """Choose bits where they are to be mixed, choose formats, fine-tune in them, choose formats again, and keep what has the lowest held-out loss.
 
     Args:
         network: trained, in float.
         examples: the frames it was trained on.
-        bits: of a weight.
-        options: bits of activations and biases, epochs of fine-tuning.
+        bits: of a weight; of all layers, or of each.
+        options: mean bits to come down to, bits of activations and biases, levels of weights, epochs of fine-tuning.
         tuning: from `tuning_options`.
         seed: of the order of the frames, dropout and augmentation.
         directory: where the fine-tuning keeps its history and checkpoint.
@@ -90,20 +94,24 @@ def pack_network(
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     frames, start = calibration_frames(examples.training), time.monotonic()
-    formats = choose_formats(network, sample_activations(network, frames), bits, options)
+    activations, widths, lowered = sample_activations(network, frames), [bits] * len(network.layers) if isinstance(bits, int) else list(bits), []
+    if options.mixed_bits:
+        lowered = lower_bits(network, activations, examples, widths, options)
+        widths = lowered[-1].bits if lowered else widths
+    formats = choose_formats(network, activations, widths, options)
     quantise(network, formats, {})
     candidates = {ROUNDED: FakeQuantised(network, formats)}
     if options.epochs:
         tuned = FakeQuantised(network, formats)
         train(tuned, examples, tuning, seed, directory, device, curves_folder)
         candidates[TUNED] = tuned
-        again = choose_formats(tuned, sample_activations(tuned, frames), bits, options)
+        again = choose_formats(tuned, sample_activations(tuned, frames), widths, options)
         if again != formats:
             candidates[TUNED_NEW_FORMATS] = FakeQuantised(tuned, again)
-    return _best(network, candidates, examples, time.monotonic() - start)
+    return _best(network, candidates, examples, time.monotonic() - start, lowered)
 
 
-def _best(network: Network, candidates: dict[str, FakeQuantised], examples: Examples, seconds: float) -> Packing:
+def _best(network: Network, candidates: dict[str, FakeQuantised], examples: Examples, seconds: float, lowered: list[Lowering]) -> Packing:
     held_out, models = {FLOAT: _score(network, examples)}, {}
     for name, candidate in candidates.items():
         held_out[name] = _score(candidate.eval(), examples)
@@ -114,7 +122,7 @@ def _best(network: Network, candidates: dict[str, FakeQuantised], examples: Exam
     chosen = min(models, key=lambda name: held_out[name]["loss"])
     for name, score in held_out.items():
         LOG.info("  %s: held-out loss %.4f, accuracy %.4f%s", name, score["loss"], score["accuracy"], " (chosen)" if name == chosen else "")
-    return Packing(models[chosen], candidates[chosen], chosen, held_out, seconds)
+    return Packing(models[chosen], candidates[chosen], chosen, held_out, seconds, lowered)
 
 
 def calibration_frames(frames: ExampleSet) -> torch.Tensor:

@@ -4,7 +4,7 @@ Every scale is a power of two, so that a chip shifts and never multiplies to res
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,16 +27,18 @@ class FixedPoint:
         bits: width of the integer, sign included.
         fraction_bits: may be negative, and may exceed `bits`.
         signed: two's complement, or unsigned (outputs of a ReLU).
+        symmetric: of signed ones, leave out the smallest integer, which has no positive counterpart; 2 bits are then ternary.
     """
 
     bits: int
     fraction_bits: int
     signed: bool = True
+    symmetric: bool = False
 
     @property
     def low(self) -> int:
         """Smallest integer."""
-        return -(1 << (self.bits - 1)) if self.signed else 0
+        return self.symmetric - (1 << (self.bits - 1)) if self.signed else 0
 
     @property
     def high(self) -> int:
@@ -63,24 +65,24 @@ class FixedPoint:
         return np.ldexp(np.asarray(integers, dtype=np.float64), -self.fraction_bits)
 
 
-def fitting_format(values: np.ndarray, bits: int, signed: bool = True) -> FixedPoint:
+def fitting_format(values: np.ndarray, bits: int, signed: bool = True, symmetric: bool = False) -> FixedPoint:
     """The finest format of `bits` bits in which no value saturates.
 
     Args:
         values: float, any shape.
         bits: width of the integer.
-        signed: two's complement or unsigned.
+        signed, symmetric: see `FixedPoint`.
     """
     low, high = FRACTION_BITS
     peak = float(np.abs(values).max(initial=0.0))
     if peak == 0.0:
-        return FixedPoint(bits, bits - signed, signed)
+        return FixedPoint(bits, bits - signed, signed, symmetric)
     fraction_bits = int(np.clip(bits - signed - np.frexp(peak)[1], low, high))
-    while fraction_bits > low and _saturates(values, FixedPoint(bits, fraction_bits, signed)):
+    while fraction_bits > low and _saturates(values, FixedPoint(bits, fraction_bits, signed, symmetric)):
         fraction_bits -= 1
-    while fraction_bits < high and not _saturates(values, FixedPoint(bits, fraction_bits + 1, signed)):
+    while fraction_bits < high and not _saturates(values, FixedPoint(bits, fraction_bits + 1, signed, symmetric)):
         fraction_bits += 1
-    return FixedPoint(bits, fraction_bits, signed)
+    return FixedPoint(bits, fraction_bits, signed, symmetric)
 
 
 def _saturates(values: np.ndarray, form: FixedPoint) -> bool:
@@ -88,22 +90,22 @@ def _saturates(values: np.ndarray, form: FixedPoint) -> bool:
     return np.rint(values.max(initial=0.0) * scale) > form.high or np.rint(values.min(initial=0.0) * scale) < form.low
 
 
-def choose_format(values: np.ndarray, bits: int, signed: bool = True) -> FixedPoint:
+def choose_format(values: np.ndarray, bits: int, signed: bool = True, symmetric: bool = False) -> FixedPoint:
     """The format of least squared error: the largest values may saturate where finer steps are worth it.
 
     Args:
         values: float, any shape; a sample is enough.
         bits: width of the integer.
-        signed: two's complement or unsigned.
+        signed, symmetric: see `FixedPoint`.
     Raises: ConfigError: a value that is not finite.
     """
     values = np.asarray(values, dtype=np.float64).ravel()
     if not np.isfinite(values).all():
         raise ConfigError("cannot choose a fixed-point format: a value is not finite", "train the network again with a lower learning rate")
-    coarsest = fitting_format(values, bits, signed)
+    coarsest = fitting_format(values, bits, signed, symmetric)
     best, least = coarsest, _squared_error(values, coarsest)
     for finer in range(1, FINER_SCALES + 1):
-        form = FixedPoint(bits, min(coarsest.fraction_bits + finer, FRACTION_BITS[1]), signed)
+        form = replace(coarsest, fraction_bits=min(coarsest.fraction_bits + finer, FRACTION_BITS[1]))
         error = _squared_error(values, form)
         if error < least:
             best, least = form, error

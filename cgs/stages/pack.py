@@ -53,7 +53,7 @@ def _leave_float(out: Path, network: Network, system: SystemOptions, name: str, 
 
 
 def _pack(job: tuple[Experiment, str, int]) -> None:
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
     from cgs.nn.examples import examples_for
     from cgs.nn.network import load_network
@@ -72,13 +72,14 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
         context = facts["features"]["left"], facts["features"]["right"]
         tuning = tuning_options(_training(exp, system), options, *context)
         examples = examples_for(exp.root, tuning, view_of(system, tuning), labels_unit(system.labels))
-        packing = pack_network(network, examples, system.bits, options, tuning, seed, out, exp.device, exp.curves_dir(7, name, seed))
-        write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}))
+        packing = pack_network(network, examples, system.bits_by_layer, options, tuning, seed, out, exp.device, exp.curves_dir(7, name, seed))
+        write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}, storage=options.storage))
         model = read_packed(out / "model.cgs")
         found = {
             "chosen": packing.chosen,
             "held_out": packing.held_out,
             "fine_tuning_seconds": packing.seconds,
+            "mixed_bits": {"target": options.mixed_bits, "steps": [asdict(step) for step in packing.lowered]} if options.mixed_bits else None,
             "engine_difference": engine_difference(model, packing.network, examples),
         }
         write_json(out / "pack.json", {"task": system.task, "system": name, "seed": seed} | sizes(model) | found)

@@ -1,0 +1,80 @@
+"""Which layers need fewer bits than others: found by lowering them one at a time and asking the held-out frames."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cgs.base.log import LOG
+from cgs.base.options import PackOptions
+from cgs.nn.layers import Network
+from cgs.nn.train import Examples
+from cgs.quant.build import activation_formats, fitted_formats, weight_format
+from cgs.quant.formats import FixedPoint
+from cgs.quant.qat import FakeQuantised
+
+SENSITIVITY_FRAMES = 8192
+"""Held-out frames, evenly spread, on which a layer's bits are judged."""
+FEWEST_BITS = 2
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """One step of the search.
+
+    Args:
+        layer: which layer lost a bit, the first being 1.
+        bits: of a weight of each layer, after it.
+        mean_bits: of all weights, after it.
+        loss: held-out loss after it, rounded and not fine-tuned.
+    """
+
+    layer: int
+    bits: list[int]
+    mean_bits: float
+    loss: float
+
+
+def lower_bits(network: Network, activations: list[np.ndarray], examples: Examples, bits: list[int], options: PackOptions) -> list[Lowering]:
+    """Take bits away, one layer and one bit at a time, until a weight has as few on average as `options.mixed_bits` says.
+
+    Each step takes the bit that adds least held-out loss for each bit of the file that it saves, by rounding alone; of equals, the first layer's.
+
+    Args:
+        network: float network.
+        activations: from `cgs.quant.build.sample_activations`.
+        examples: for the held-out frames.
+        bits: of a weight of each layer, to begin with.
+        options: the target, bits of activations and biases, levels of weights.
+    Returns: the steps; none where the mean is low enough already. They end early where every layer has 2 bits.
+    Source: several precisions within one network as in Kadetotad and others, JSSC 2020; the greedy search is ours.
+    """
+    layers = list(network.each_layer())
+    n_weights = [mask.n_weights_kept if mask else layer.weight.numel() for mask, layer in zip(network.masks, layers, strict=True)]
+    inputs, batch = activation_formats(activations, options), examples.held_out.batch(examples.held_out.spread(SENSITIVITY_FRAMES))
+
+    @functools.cache
+    def form(layer: int, width: int) -> FixedPoint:
+        return weight_format(layers[layer], width, options)
+
+    def loss(widths: list[int]) -> float:
+        formats = fitted_formats(network, [form(layer, width) for layer, width in enumerate(widths)], inputs, options)
+        with torch.inference_mode():
+            return float(examples.objective(FakeQuantised(network, formats).eval()(batch.inputs).contiguous(), batch))
+
+    def mean(widths: list[int]) -> float:
+        return float(np.average(widths, weights=n_weights))
+
+    steps, widths, now = [], list(bits), loss(bits)
+    while mean(widths) > options.mixed_bits and max(widths) > FEWEST_BITS:
+        lower = [layer for layer, width in enumerate(widths) if width > FEWEST_BITS]
+        losses = {layer: loss([width - (other == layer) for other, width in enumerate(widths)]) for layer in lower}
+        chosen = min(lower, key=lambda layer: (losses[layer] - now) / n_weights[layer])
+        widths[chosen] -= 1
+        now = losses[chosen]
+        steps.append(Lowering(chosen + 1, list(widths), mean(widths), now))
+        LOG.info("  layer %d lowered to %d bits, %.2f on average: held-out loss %.4f when rounded", chosen + 1, widths[chosen], mean(widths), now)
+    return steps
