@@ -50,7 +50,7 @@ def lower_bits(network: Network, activations: list[np.ndarray], examples: Exampl
         bits: of a weight of each layer, to begin with.
         options: the target, bits of activations and biases, levels of weights.
     Returns: the steps; none where the mean is low enough already. They end early where every layer has 2 bits.
-    Source: several precisions within one network as in Kadetotad and others, JSSC 2020; the greedy search is ours.
+    Source: more than one precision in a coarse-grain sparse network is an idea of Kadetotad, Seo and others; the greedy search is ours.
     """
     layers = list(network.each_layer())
     n_weights = [mask.n_weights_kept if mask else layer.weight.numel() for mask, layer in zip(network.masks, layers, strict=True)]

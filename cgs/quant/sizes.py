@@ -28,7 +28,7 @@ def sizes(model: PackedModel) -> dict[str, Any]:
 
     Returns: bits (of a weight; the mean over weights, rounded to 0.01, where layers differ), bits_by_layer, activation_bits, n_weights_dense
         (weights and biases of the dense network of this shape), n_weights_kept (weights that exist, without biases), weights_bytes,
-        index_bytes, bias_bytes, file_bytes, storage (see `PackedModel`), forms (each layer's "index" and "weights", null where
+        index_bytes, bias_bytes, file_bytes, forms (each layer's "index" and "weights", null where
         a dense layer has no index), bytes_by_form ("index" and "weights" of all layers, each in that form where a layer has it, else
         plain), float32_bytes and float64_bytes (of the dense network), reduction_vs_float32 and _float64 (fractions of those, indices,
         biases, description and checksum of the file counted), entropy_bits_per_weight, entropy_bytes (of the file, were each layer's
@@ -49,7 +49,6 @@ def sizes(model: PackedModel) -> dict[str, Any]:
         "weights_bytes": weights_bytes,
         "bias_bytes": bias_bytes,
         "file_bytes": file_bytes,
-        "storage": model.storage,
         "forms": [{"index": each.index_form if layer.block else None, "weights": each.weight_form} for layer, each in zip(model.layers, sections, strict=True)],
         "bytes_by_form": {
             "index": _bytes_by_form([index_sections(layer) for layer in model.layers], INDEX_FORMS),

@@ -98,6 +98,26 @@ def test_a_changed_option_makes_the_right_units_stale(exp):
     assert not any(unit.why_stale() for unit in acoustic.units(changed) + keyword.units(changed))
 
 
+def test_bits_by_layer_mixed_bits_and_storage_are_told(exp):
+    listed = {"kws_cgs": {"task": "kws", "method": "cgs", "density": 0.5, "block": 4, "hidden": [16, 16], "dense_output": True, "bits": [6, 3, 8]}}
+    wanted = Experiment(exp.root, recipe(listed, storage="smallest", mixed_bits=4.5, epochs=0))
+    acoustic.run(wanted)
+    keyword.run(wanted)
+    pack.run(wanted)
+    for name, before in (("asr_cgs", [5, 5, 5]), ("kws_cgs", [6, 3, 8])):
+        unit = exp.root / "7-pack" / name / "seed1"
+        facts, model = read_json(unit / "pack.json"), read_packed(unit / "model.cgs")
+        widths = [layer.bits for layer in model.layers]
+        assert facts["bits_by_layer"] == widths and facts["mixed_bits"]["target"] == 4.5
+        steps = facts["mixed_bits"]["steps"]
+        assert sum(before) - sum(widths) == len(steps) and (not steps or steps[-1]["bits"] == widths)
+        assert sum(layer.bits * layer.n_weights for layer in model.layers) <= 4.5 * facts["n_weights_kept"]
+        assert facts["bits"] == round(sum(layer.bits * layer.n_weights for layer in model.layers) / facts["n_weights_kept"], 2)
+        assert facts["file_bytes"] == (unit / "model.cgs").stat().st_size and facts["engine_difference"] == 0.0
+        assert [form["index"] for form in facts["forms"]] == ["plain", "plain", None]
+    assert not any(unit.why_stale() for unit in pack.units(wanted))
+
+
 def test_packing_before_training_says_what_is_missing(exp):
     with pytest.raises(CgsError, match=r"7-pack/asr_cgs/seed1: needs 5-acoustic/asr_cgs/seed1, not made yet"):
         pack.run(exp)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cgs.base.errors import DataError, ShapeError
 from cgs.base.options import PackOptions
@@ -51,6 +53,44 @@ def test_forward_and_gradient_equal_torch_fake_quantize(signed):
     inside = torch.ones_like(x, dtype=torch.bool) if signed else x.detach() > 0
     torch.testing.assert_close(x.grad[inside], y.grad[inside], rtol=0, atol=0)
     assert signed or not x.grad[~inside].any(), "an unsigned format is a ReLU, which passes nothing on where it is off"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(2, 8), st.integers(-6, 12), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_every_format_rounds_as_torch_does(bits, fraction_bits, signed, symmetric, seed):
+    form = FixedPoint(bits, fraction_bits, signed, symmetric)
+    x = torch.randn(200, generator=torch.Generator().manual_seed(seed)) * form.high * form.step
+    expected = torch.fake_quantize_per_tensor_affine(x, form.step, 0, form.low, form.high)
+    assert torch.equal(rounded(x, form), expected)
+    np.testing.assert_array_equal(form.values(form.integers(x.double().numpy())), expected.double().numpy())
+
+
+@pytest.mark.parametrize("levels", ["full", "symmetric"])
+def test_a_network_computes_as_one_of_torch_fake_quantisation(levels):
+    """Torch's functions and layers only, with our formats. Outputs get half a unit of the accumulator more: torch rounds ties to even, the engine up."""
+    trained, x = network(DENSE), frames(50)
+    formats = choose_formats(trained, sample_activations(trained, frames()), 4, PackOptions(levels=levels))
+
+    def fake(values: torch.Tensor, form: FixedPoint) -> torch.Tensor:
+        return torch.fake_quantize_per_tensor_affine(values, form.step, 0, form.low, form.high)
+
+    with torch.no_grad():
+        expected = fake(x, formats[0].input)
+        for layer, form in zip(trained.each_layer(), formats, strict=True):
+            expected = torch.nn.functional.linear(expected, fake(layer.weight, form.weight), fake(layer.bias, form.bias))
+            expected = fake(expected + 0.5 * 2.0**-form.accumulator_fraction_bits, form.output) if form.output else expected
+        torch.testing.assert_close(FakeQuantised(trained, formats)(x), expected, rtol=0, atol=0)
+
+
+def test_symmetric_weights_leave_out_the_lowest_value():
+    assert (FixedPoint(2, 0, symmetric=True).low, FixedPoint(2, 0).low) == (-1, -2) and FixedPoint(6, 0, symmetric=True).low == -31
+    trained = network(SPARSE)
+    for bits in (2, 3):
+        formats = choose_formats(trained, sample_activations(trained, frames()), bits, PackOptions(levels="symmetric"))
+        model = quantise(trained, formats, {})
+        assert all(layer.weights.min() == -layer.weights.max() == 1 - 2 ** (bits - 1) for layer in model.layers)
+        with torch.no_grad():
+            np.testing.assert_array_equal(IntegerEngine(decode(encode(model), "x")).logits(frames().numpy()), FakeQuantised(trained, formats)(frames()).numpy())
 
 
 def test_halves_round_up_where_the_engine_shifts():
