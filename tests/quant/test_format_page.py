@@ -6,11 +6,13 @@ import hashlib
 import json
 import math
 import struct
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 
 from cgs.quant.engine import IntegerEngine
+from cgs.quant.model import PackedModel
 from cgs.quant.packed import encode
 
 
@@ -22,25 +24,59 @@ def values(data: bytes, at: int, count: int, width: int, signed: bool) -> tuple[
     return [v - (1 << width) if signed and v >> (width - 1) else v for v in found], at + n_bytes
 
 
+def two_levels(data: bytes, at: int, rows: int, columns: int, k: int) -> tuple[list[int], int]:
+    """Kept block columns of all block rows, one after the other."""
+    (g, n_coarse), at = values(data, at, 2, 16, False)
+    coarse, at = values(data, at, math.ceil(rows / g) * n_coarse, math.ceil(math.log2(math.ceil(columns / g))), False)
+    fine, at = values(data, at, rows * k, math.ceil(math.log2(g)), False)
+    each = k // n_coarse
+    return [g * coarse[r // g * n_coarse + i] + fine[(r * n_coarse + i) * each + j] for r in range(rows) for i in range(n_coarse) for j in range(each)], at
+
+
+def bitmap(data: bytes, at: int, count: int, width: int, signed: bool) -> tuple[list[int], int]:
+    there, at = values(data, at, count, 1, False)
+    found, at = values(data, at, sum(there), width, signed)
+    return [found.pop(0) if one else 0 for one in there], at
+
+
+def coded(data: bytes, at: int, count: int, width: int, signed: bool) -> tuple[list[int], int]:
+    (n,), at = values(data, at, 1, 32, False)
+    end, lanes = at + n, min(max(count // 1024, 1), 256)
+    f, at = values(data, at, 2**width, 13, False)
+    x, at = values(data, at, lanes, 32, False)
+    found = []
+    for i in range(count):
+        m, s = x[i % lanes] % 4096, 0
+        while m >= sum(f[: s + 1]):
+            s += 1
+        found.append(s - 2**width if s >= 2 ** (width - 1) else s)
+        x[i % lanes] = f[s] * (x[i % lanes] // 4096) + m - sum(f[:s])
+        if x[i % lanes] < 65536:
+            x[i % lanes], at = x[i % lanes] * 65536 + struct.unpack_from("<H", data, at)[0], at + 2
+    assert at == end and x == [65536] * lanes and sum(f) == 4096
+    return found, at
+
+
 def read(data: bytes) -> tuple[dict, list[SimpleNamespace]]:
     """The description, and each layer's formats and frames with its dense matrix `w` (dropped weights 0) and bias `b`."""
     assert data[:8] == bytes.fromhex("894347530D0A1A0A") and hashlib.sha256(data[:-32]).digest() == data[-32:]
     version, n_layers, n_meta, n_bytes = struct.unpack_from("<HHII", data, 8)
-    assert version in (1, 2) and n_bytes == len(data)
+    assert version in (1, 2, 3) and n_bytes == len(data)
     at = 20 + 24 * n_layers
     meta, at, layers = json.loads(data[at : at + n_meta].decode()), at + n_meta, []
     for n in range(n_layers):
-        n_in, n_out, block, k, bits, bias_bits, _, out_bits, flags, n_offsets, wf, bf, xf, yf, _ = struct.unpack_from("<IIHHBBBBBBbbbbH", data, 20 + 24 * n)
+        header = struct.unpack_from("<IIHHBBBBBBbbbbBB", data, 20 + 24 * n)
+        n_in, n_out, block, k, bits, bias_bits, _, out_bits, flags, n_offsets, wf, bf, xf, yf, index, form = header
         layer = SimpleNamespace(f=wf + xf, xf=xf, bf=bf, yf=yf, relu=flags & 2, high=2**out_bits - 1, w=[[0] * n_in for _ in range(n_out)])
-        layer.offsets, at = values(data, at, n_offsets, 8, True) if version == 2 else ([0], at)
+        layer.offsets, at = values(data, at, n_offsets, 8, True) if n_offsets else ([0], at)
         if block:
             rows, columns = math.ceil(n_out / block), math.ceil(n_in / block)
-            kept, at = values(data, at, rows * k, math.ceil(math.log2(columns)), False)
+            kept, at = two_levels(data, at, rows, columns, k) if index == 1 else values(data, at, rows * k, math.ceil(math.log2(columns)), False)
             places = [(r * block + i, c * block + j) for r in range(rows) for c in kept[r * k : r * k + k] for i in range(block) for j in range(block)]
             places = [(o, i) for o, i in places if o < n_out and i < n_in]
         else:
             places = [(o, i) for o in range(n_out) for i in range(n_in)]
-        weights, at = values(data, at, len(places), bits, True)
+        weights, at = [values, bitmap, coded][form](data, at, len(places), bits, True)
         for (o, i), w in zip(places, weights, strict=True):
             layer.w[o][i] = w
         layer.b, at = values(data, at, n_out, bias_bits, True)
@@ -86,3 +122,28 @@ def test_the_page_is_enough_for_layers_that_read_several_frames(made):
 def test_networks_of_single_frames_keep_version_1(made):
     data = encode(made.random_model(1))
     assert data[8] == 1 and data[20 + 17] == 0
+
+
+def test_the_page_is_enough_for_every_form(made):
+    random = np.random.default_rng(0)
+    coarse = np.sort([random.permutation(9)[:3] for _ in range(8)], axis=1)  # 32 block rows of 37 block columns, coarse blocks of 4
+    fine = np.sort([[random.permutation(4)[:2] for _ in range(3)] for _ in range(32)], axis=2)
+    kept = (coarse[np.arange(32) // 4][:, :, None] * 4 + fine).reshape(32, 6).astype(np.int32)
+    first = replace(made.random_layer(random, 74, 63, block=2, n_kept=6, bits=5, input_signed=True), kept=kept)
+    first = replace(first, weights=(first.weights * first.real_weights()).astype(np.int8))
+    second = made.random_layer(random, 63, 40, bits=4)
+    second = replace(second, weights=np.clip(np.rint(random.laplace(scale=1.0, size=(40, 63))), -8, 7).astype(np.int8))
+    last = made.random_layer(random, 40, 5, bits=6, relu=False, input_fraction_bits=6)
+    last = replace(last, weights=np.where(random.random((5, 40)) < 0.2, last.weights, 0).astype(np.int8))
+    second = replace(second, input_fraction_bits=first.output_fraction_bits)
+    model = PackedModel((first, second, last), {"task": "asr"}, "smallest")
+    data = encode(model)
+    assert data[8] == 3 and [(data[20 + 24 * n + 22], data[20 + 24 * n + 23]) for n in range(3)] == [(1, 0), (0, 2), (0, 1)]
+    meta, layers = read(data)
+    assert meta == {"task": "asr"}
+    dense = np.zeros((64, 74), dtype=int)
+    for r, columns in enumerate(kept):
+        for k, c in enumerate(columns):
+            dense[2 * r : 2 * r + 2, 2 * c : 2 * c + 2] = first.weights[r, k]
+    for layer, expected in zip(layers, (dense[:63], second.weights, last.weights), strict=True):
+        np.testing.assert_array_equal(np.array(layer.w), expected)
