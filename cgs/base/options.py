@@ -15,7 +15,6 @@ Method = Literal["dense", "small", "cgs", "hcgs", "guided", "block_magnitude", "
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SEQUENCE_GRADIENT_NORM = 5.0
 """Longest gradient of a step of sequence training, where the recipe does not say: one odd utterance must not undo a network."""
-Bits = Annotated[int, Field(ge=2, le=8)]
 Offset = Annotated[int, Field(ge=-127, le=127)]
 UNSTAMPED = {"processes", "tensorboard"}
 """Training options that say how, not what: changing them makes nothing out of date."""
@@ -260,7 +259,7 @@ class SystemOptions(Options):
     dense_input: bool = Field(False, description="keep the first layer dense")
     dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
     dropout: float | None = Field(None, ge=0, lt=1, description="of this system's networks, in place of nn.dropout or kws.dropout")
-    bits: Bits | list[Bits] = Field(6, description="bits of a packed weight, 2 to 8; a list has one for each weight matrix, the output layer's last")
+    bits: int | list[int] = Field(6, description="bits of a packed weight, 2 to 8; a list has one for each weight matrix, the output layer's last")
     seeds: list[Seed] = Field([1], min_length=1, description="one network, and one row of the results, for each")
 
     @model_validator(mode="after")
@@ -302,6 +301,8 @@ class SystemOptions(Options):
 
     @model_validator(mode="after")
     def _bits_fit(self) -> SystemOptions:
+        if not all(2 <= bits <= 8 for bits in self.bits_by_layer):
+            raise ValueError(f"bits = {self.bits}: a packed weight has 2 to 8")
         if isinstance(self.bits, list) and not self.can_be_packed:
             raise ValueError(f"bits of each layer for an {self.model.upper()} network, which has no packed form; give one number")
         if isinstance(self.bits, list) and len(self.bits) != self.n_matrices:
