@@ -318,7 +318,7 @@ class SystemOptions(Options):
     @property
     def bits_by_layer(self) -> list[int]:
         """Bits of a packed weight of each matrix."""
-        return self.bits if isinstance(self.bits, list) else [self.bits] * self.n_matrices
+        return each(self.bits, self.n_matrices)
 
     def of_network(self) -> dict[str, Any]:
         """What a trained network of this system follows from: neither its packing nor what other kinds of networks have."""

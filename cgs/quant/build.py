@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cgs.base.errors import DataError
-from cgs.base.options import PackOptions
+from cgs.base.options import PackOptions, each
 from cgs.nn.layers import Layer, Network, feature_major, spliced
 from cgs.quant.formats import ACCUMULATOR_BITS, MAX_SHIFT, FixedPoint, choose_format, fitting_format
 from cgs.quant.model import PackedLayer, PackedModel
@@ -71,7 +71,7 @@ def _sample(x: torch.Tensor) -> np.ndarray:
     return flat[:: -(-flat.size // SAMPLE_VALUES)]
 
 
-def choose_formats(network: Network, activations: list[np.ndarray], bits: int | Sequence[int], options: PackOptions) -> list[LayerFormats]:
+def choose_formats(network: Network, activations: list[np.ndarray], bits: int | list[int], options: PackOptions) -> list[LayerFormats]:
     """Formats of every layer: least squared error for weights and activations, no saturation for biases.
 
     Args:
@@ -80,7 +80,7 @@ def choose_formats(network: Network, activations: list[np.ndarray], bits: int | 
         bits: of a weight, 2 to 8; of all layers, or of each.
         options: bits of activations and biases, levels of weights.
     """
-    widths = [bits] * len(activations) if isinstance(bits, int) else bits
+    widths = each(bits, len(activations))
     weights = [weight_format(layer, width, options) for layer, width in zip(network.each_layer(), widths, strict=True)]
     return fitted_formats(network, weights, activation_formats(activations, options), options)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +12,7 @@ import torch
 
 from cgs.base.errors import ShapeError
 from cgs.base.log import LOG
-from cgs.base.options import PackOptions, TrainOptions
+from cgs.base.options import PackOptions, TrainOptions, each
 from cgs.nn.data import ExampleSet
 from cgs.nn.layers import Network
 from cgs.nn.train import Examples, evaluate, train
@@ -69,7 +68,7 @@ def tuning_options(training: AnyOptions, options: PackOptions, left: int, right:
 def pack_network(
     network: Network,
     examples: Examples,
-    bits: int | Sequence[int],
+    bits: int | list[int],
     options: PackOptions,
     tuning: TrainOptions,
     seed: int,
@@ -94,10 +93,9 @@ def pack_network(
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     frames, start = calibration_frames(examples.training), time.monotonic()
-    activations, widths, lowered = sample_activations(network, frames), [bits] * len(network.layers) if isinstance(bits, int) else list(bits), []
-    if options.mixed_bits:
-        lowered = lower_bits(network, activations, examples, widths, options)
-        widths = lowered[-1].bits if lowered else widths
+    activations, widths = sample_activations(network, frames), each(bits, len(network.layers))
+    lowered = lower_bits(network, activations, examples, widths, options) if options.mixed_bits else []
+    widths = lowered[-1].bits if lowered else widths
     formats = choose_formats(network, activations, widths, options)
     quantise(network, formats, {})
     candidates = {ROUNDED: FakeQuantised(network, formats)}

@@ -27,8 +27,8 @@ def sizes(model: PackedModel) -> dict[str, Any]:
     """Bytes of the file and of its parts, and the reduction against floating point.
 
     Returns: bits (of a weight; the mean over weights, rounded to 0.01, where layers differ), bits_by_layer, activation_bits, n_weights_dense
-        (weights and biases of the dense network of this shape), n_weights_kept (weights that exist, without biases), weights_bytes,
-        index_bytes, bias_bytes, file_bytes, forms (each layer's "index" and "weights", null where
+        (weights and biases of the dense network of this shape), n_weights_kept (weights that exist, without biases: all of a
+        dense layer), n_weights_not_zero, weights_bytes, index_bytes, bias_bytes, file_bytes, forms (each layer's "index" and "weights", null where
         a dense layer has no index), bytes_by_form ("index" and "weights" of all layers, each in that form where a layer has it, else
         plain), float32_bytes and float64_bytes (of the dense network), reduction_vs_float32 and _float64 (fractions of those, indices,
         biases, description and checksum of the file counted), entropy_bits_per_weight, entropy_bytes (of the file, were each layer's
@@ -45,6 +45,7 @@ def sizes(model: PackedModel) -> dict[str, Any]:
         "activation_bits": max(layer.input_bits for layer in model.layers),
         "n_weights_dense": n_dense,
         "n_weights_kept": n_kept,
+        "n_weights_not_zero": sum(int(np.count_nonzero(layer.weights)) for layer in model.layers),
         "index_bytes": index_bytes,
         "weights_bytes": weights_bytes,
         "bias_bytes": bias_bytes,

@@ -76,6 +76,7 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
         write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}, storage=options.storage))
         model = read_packed(out / "model.cgs")
         found = {
+            "n_weights_kept": network.n_weights_kept,  # without the weights that a pruned dense layer holds as zeros
             "chosen": packing.chosen,
             "held_out": packing.held_out,
             "fine_tuning_seconds": packing.seconds,
