@@ -175,6 +175,6 @@ def _read_layer(reader: Reader, header: tuple[int, ...], version: int) -> Packed
     else:
         kept = reader.index(INDEX_FORMS[index], rows, columns, n_kept).astype(np.int32)
         stored = reader.weights(form, kept_weights(n_in, n_out, block, kept), bits)
-        weights = np.zeros((rows, n_kept, block, block), dtype=np.int8)
+        weights = reader.blocks((rows, n_kept, block, block))
         weights[PackedLayer(n_in, n_out, block, kept, weights, weights, **formats).real_weights()] = stored
     return PackedLayer(n_in, n_out, block, kept, weights, reader.values(n_out, bias_bits, signed=True).astype(np.int32), **formats)

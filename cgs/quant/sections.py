@@ -4,6 +4,7 @@ A form changes how many bytes hold a layer's block indices or weights, never wha
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ INDEX_FORMS = PLAIN, TWO_LEVELS = "plain", "two_levels"
 WEIGHT_FORMS = PLAIN, BITMAP, CODED = "plain", "bitmap", "coded"
 """Names of the forms; the file holds their place in these lists."""
 MAX_SIDE = (1 << 16) - 1
+ROOM, ROOM_A_BYTE = 1 << 26, 64
+"""Weights of blocks that a reader makes room for, padding of edge blocks included: so many, and so many more for each byte of the file."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ class Reader:
     """
 
     def __init__(self, data: memoryview) -> None:
-        self.rest = data
+        self.rest, self.room = data, ROOM + ROOM_A_BYTE * len(data)
 
     def bytes(self, n_bytes: int) -> memoryview:
         """The next bytes."""
@@ -140,6 +143,13 @@ class Reader:
             raise ValueError(f"needs {n_bytes} bytes where {len(self.rest)} are left")
         taken, self.rest = self.rest[:n_bytes], self.rest[n_bytes:]
         return taken
+
+    def blocks(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Room for the weights of a layer's blocks, int8 zeros; a file of narrow edge blocks must not ask for more than its length allows."""
+        self.room -= math.prod(shape)
+        if self.room < 0:
+            raise ValueError(f"blocks {shape}, which are next to nothing but padding")
+        return np.zeros(shape, dtype=np.int8)
 
     def values(self, n_values: int, bits: int, signed: bool) -> np.ndarray:
         """The next integers, (n_values,) int64."""

@@ -337,6 +337,15 @@ def test_a_small_file_cannot_ask_for_much_memory(made):
             decode(signed(huge), "x")
 
 
+def test_a_file_of_narrow_edge_blocks_cannot_ask_for_much_memory(made):
+    """1 input and 200,000 outputs in blocks of side 1024: a thousand times as much room as weights."""
+    layer = made.random_layer(np.random.default_rng(0), 1, 200_000, block=4, n_kept=1, bits=2, relu=False, input_signed=True)
+    data = bytearray(encode(PackedModel((layer,), {})))
+    data[28:30] = (1024).to_bytes(2, "little")
+    with pytest.raises(FormatError, match=r"layer 1: blocks .196, 1, 1024, 1024., which are next to nothing but padding"):
+        decode(signed(data), "x")
+
+
 def test_a_stored_zero_in_a_bitmap_is_refused(made):
     layer = replace(made.random_layer(np.random.default_rng(0), 4, 2, bits=8, relu=False), weights=np.array([[0, 0, 0, 5], [0, 0, 0, 0]], dtype=np.int8))
     data = bytearray(encode(PackedModel((layer,), {}, "smallest")))
