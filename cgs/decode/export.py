@@ -108,7 +108,7 @@ def _write(root: Path, choice: Choice, task: str, seed: int, out: Path) -> dict[
     if features["kind"] == "fmllr":
         told = f"{choice.system}: its features are adapted to each speaker by two decodings of all that the speaker says, more than a file or a stream holds"
         raise ConfigError(told, "export a network trained with nn.features = \"fbank\"")
-    if made["feats.rate"] != "none":
+    if made.get("feats.rate", "none") != "none":
         told = f"{choice.system}: its frames are spaced by how fast each speaker speaks, which a file or a stream alone does not tell"
         raise ConfigError(told, 'export a network trained with feats.rate = "none"')
     write_archive(out, CMVN_STEM, read_archive(root / "3-feats" / features["kind"] / f"{CMVN_STEM}.scp").items(), Path("."))

@@ -222,6 +222,16 @@ def test_adapted_features_are_refused_with_the_reason(tones: Path, tmp_path: Pat
     assert 'export a network trained with nn.features = "fbank"' in told()[1]
 
 
+def test_frames_at_the_rate_of_a_speaker_are_refused_with_the_reason(tones: Path, tmp_path: Path, told: Told) -> None:
+    from cgs.base.files import write_json
+
+    shutil.copytree(tones, tmp_path / "exp")
+    stamp = tmp_path / "exp" / "3-feats" / "stamp.json"
+    write_json(stamp, (made := read_json(stamp)) | {"options": made["options"] | {"feats.rate": "speaker"}})
+    assert main(["export", str(tmp_path / "exp"), "--system", "words", "--out", str(tmp_path / "m")]) == 2
+    assert 'export a network trained with feats.rate = "none"' in told()[1] and not (tmp_path / "m").exists()
+
+
 def test_keywords_are_heard_from_files_and_streams_alike(spotter: Path) -> None:
     words = ["yes", "no", "maybe", "no", "yes"]
     samples, stretches = spoken([part for word in words for part in ("", word)] + [""], np.random.default_rng(2), (40, 50))
