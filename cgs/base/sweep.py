@@ -165,7 +165,8 @@ def _expanded(recipe: Recipe, where: str, table: dict[str, Any], problems: list[
         try:
             yield _point(recipe, base, dict(zip(axes, values, strict=True)))
         except ValidationError as error:
-            problems += [f"{where}: {'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']} (see --list-options)" for e in error.errors() if e["loc"]]
+            first = {str(item["loc"][0]): item for item in reversed(error.errors()) if item["loc"]}  # a value of either kind is told of the first
+            problems += [f"{where}: {key} = {item['input']!r}: {item['msg']} (see --list-options)" for key, item in first.items()]
         except ConfigError as error:
             problems.append(f"{where}: {error}")
 

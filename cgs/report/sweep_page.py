@@ -10,7 +10,7 @@ from cgs.base.units import file_size, percent, with_prefix
 from cgs.report.comparison import sentence
 from cgs.report.markdown import escaped, facts, table_lines
 from cgs.report.page import document, figure, table_html
-from cgs.report.sweep_plots import cost_plot, shown_value
+from cgs.report.sweep_plots import LABELLED_AXES, cost_plot, shown_value
 from cgs.report.tables import DASH, KINDS, Table, number, with_interval
 
 NOTES = (
@@ -41,11 +41,12 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 def page(results: Mapping[str, Any]) -> str:
     """The whole page: plots first."""
-    figures = []
+    figures, labelled = [], results["axes"][1 : 1 + LABELLED_AXES]
+    told = f", labelled by {', '.join(labelled)} where there is room" if labelled else ""
     for task, kind in KINDS.items():
         for cost, what in (("file_bytes", "Bytes of the packed file"), ("power_w", _power(results))):
             if any(entry["task"] == task and entry[cost] is not None for entry in results["summary"]):
-                how = f"{what}, logarithmic, against error: {kind}. Marks: mean over seeds, with the range. Filled and joined: the Pareto front."
+                how = f"{what}, logarithmic, against error: {kind}. Marks: mean over seeds, with the range. Filled and joined: the Pareto front{told}."
                 figures.append(figure(cost_plot(results, task, cost), how))
     tables = "".join(table_html(table) for table in sweep_tables(results))
     remarks = "".join(f"<li>{escape(note)}</li>" for note in NOTES)

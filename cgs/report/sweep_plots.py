@@ -6,12 +6,16 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from cgs.report.plots import COLOURS, axes, plain_logarithm
 from cgs.report.sweep import error_of
 
 SCALE = {"file_bytes": (1e-3, "packed file, kB"), "power_w": (1e6, "power, uW")}
 LABELLED_AXES = 4
 """Axes that fit into the labels of a front."""
+LABEL_WIDTH, LABEL_HEIGHT = 0.1, 0.05
+"""Fractions of a plot that a label takes."""
 
 
 def shown_value(value: Any) -> str:
@@ -41,9 +45,6 @@ def cost_plot(results: Mapping[str, Any], task: str, cost: str) -> str:
             grid[0].errorbar(scale * entry[cost], middle, yerr=error, fmt="o", ms=5, color=colour[value], mfc=fill, elinewidth=0.8)
         for value in values:
             grid[0].plot([], [], "o", color=colour[value], label=f"{first} {value}")
-        for entry in front:
-            told = " ".join(shown_value(entry["options"][axis]) for axis in rest[:LABELLED_AXES])
-            grid[0].annotate(told, (scale * entry[cost], _percent(entry, "mean")), xytext=(3, -9), textcoords="offset points", fontsize=6.5)
         if baseline := results["baselines"].get(task):
             error_rate = 100 * error_of("auc" if task == "kws" else "wer", baseline["float_value"])
             grid[0].axhline(error_rate, ls="--", lw=0.9, color="#7d7d7d", label=f"{baseline['system']}, 32-bit floats")
@@ -52,8 +53,22 @@ def cost_plot(results: Mapping[str, Any], task: str, cost: str) -> str:
         grid[0].set_xlabel(label)
         grid[0].set_ylabel("1 - AUC, %" if task == "kws" else f"{results['rate']}, %")
         grid[0].margins(0.12)
+        places = [(scale * entry[cost], _percent(entry, "mean")) for entry in front]
+        within = (grid[0].transScale + grid[0].transLimits).transform(np.reshape(places, (-1, 2)))
+        for index in _apart(within):
+            told = " ".join(shown_value(front[index]["options"][axis]) for axis in rest[:LABELLED_AXES])
+            grid[0].annotate(told, places[index], xytext=(3, -9), textcoords="offset points", fontsize=6.5)
         grid[0].legend()
     return out[0]
+
+
+def _apart(places: np.ndarray) -> list[int]:
+    """Indices of places (n, 2), as fractions of a plot, whose labels do not cover each other; the first of those that would."""
+    kept: list[int] = []
+    for index, (x, y) in enumerate(places):
+        if all(abs(x - places[other][0]) > LABEL_WIDTH or abs(y - places[other][1]) > LABEL_HEIGHT for other in kept):
+            kept.append(index)
+    return kept
 
 
 def _percent(entry: Mapping[str, Any], which: str) -> float:

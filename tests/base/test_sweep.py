@@ -59,6 +59,7 @@ def test_every_point_is_made_with_its_own_options(tmp_path: Path) -> None:
 def test_options_that_are_lists_have_axes_of_lists(tmp_path: Path) -> None:
     assert values_of("hidden", [64, 32]) == [[64, 32]] and values_of("hidden", [[64], [32, 32]]) == [[64], [32, 32]]
     assert values_of("offsets", [[-1, 0, 1]]) == [[[-1, 0, 1]]] and values_of("bits", [3, 4]) == [3, 4] and values_of("bits", 3) == [3]
+    assert values_of("bits", [[6, 4], [4, 4]]) == [[6, 4], [4, 4]], "a number or a list: a list is an axis, of lists too"
     text = '[[points]]\nbase = "cgs"\nmodel = "tdnn"\nhidden = [[64, 64], [32, 32]]\noffsets = [[[-1, 0, 1], [0]], [[-2, 0, 2], [0]]]\n'
     points = read(tmp_path, text).points
     assert len({point.name for point in points}) == 4 and all(point.system and point.system.model == "tdnn" for point in points)
@@ -91,16 +92,18 @@ def test_options_that_exclude_each_other_make_an_impossible_point(tmp_path: Path
 
 
 def test_every_error_at_once_with_file_and_remedy(tmp_path: Path) -> None:
-    text = 'titel = "x"\n[[points]]\nbase = "cg"\ndensty = 0.5\n[[points]]\nbase = "cgs"\nblock = []\n[[points]]\nbase = "cgs"\nbits = [4, 99]\n'
+    text = 'titel = "x"\n[[points]]\nbase = "cg"\ndensty = 0.5\n[[points]]\nbase = "cgs"\nblock = []\n'
+    text += '[[points]]\nbase = "cgs"\nlabel_delay = [4, -1]\ndensity = [0.5, 2]\n'
     with pytest.raises(ProblemsError) as caught:
         read(tmp_path, text + '[[points]]\nblock = 4\n[[points]]\nbase = "cgs"\nlabels = ["gmm", "spoter"]\n')
     told, file = str(caught.value), tmp_path / "some.toml"
-    assert caught.value.exit_code == 2 and "7 problems" in told
+    assert caught.value.exit_code == 2 and "8 problems" in told
     assert f"{file}: titel: unknown key (a sweep has title and [[points]])" in told
     assert f"{file}: points 1: base: no system 'cg' in the recipe (did you mean 'cgs'?)" in told
     assert f"{file}: points 1: densty: unknown option (did you mean 'density'?)" in told
     assert f"{file}: points 2: block: an empty list (give a value, or remove it)" in told
-    assert f"{file}: points 3: bits = 99: Input should be less than or equal to 8 (see --list-options)" in told
+    assert f"{file}: points 3: label_delay = -1: Input should be greater than or equal to 0 (see --list-options)" in told
+    assert f"{file}: points 3: density = 2: Input should be less than or equal to 1 (see --list-options)" in told
     assert f"{file}: points 4: base: missing (systems: dense, cgs, late, spotter)" in told
     assert f"{file}: points 5: labels = 'spoter': no such system (systems: dense, cgs, late, spotter)" in told
 
