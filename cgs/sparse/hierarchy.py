@@ -38,12 +38,12 @@ def draw_hierarchical_mask(n_out: int, n_in: int, coarse: int, block: int, densi
     kept = np.zeros((n_rows, above.keep_per_row * keep), dtype=np.int32)
     for row, columns in enumerate(above.kept):
         height = min(fine, n_rows - row * fine)
-        for place, column in enumerate(columns):
+        for place, column in enumerate(columns.tolist()):
             width = min(coarse, n_in - column * coarse)
             if -(-width // block) < keep:
                 raise ConfigError(f"coarse block {coarse}: the last one of {n_in} inputs is {width} wide, too narrow for {keep} blocks of {block} a row",
                                   "choose a coarse block that divides the inputs")
-            inside = _draw_inside(width, coarse, block, keep, layer_seed(seed, row * above.n_block_columns + int(column)))
+            inside = _draw_inside(width, coarse, block, keep, layer_seed(seed, row * above.n_block_columns + column))
             kept[row * fine : row * fine + height, place * keep : (place + 1) * keep] = column * fine + inside[:height]
     return BlockMask(n_out, n_in, block, np.sort(kept, axis=1), seed)
 

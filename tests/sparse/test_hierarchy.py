@@ -34,6 +34,13 @@ def test_a_seed_means_the_same_mask_everywhere() -> None:
     assert mask.checksum[:16] == "814b492af85c897e"
 
 
+def test_a_last_large_block_may_be_narrow() -> None:
+    mask = draw_hierarchical_mask(200, 440, 32, 8, 1 / 16, 3, coarse_density=0.25)
+    assert mask.keep_per_row == 3 and mask.kept.max() == 54
+    inside = mask.to_dense()[::8, ::8]
+    assert inside[:, 52:].any(), "the block of 24 of 32 columns is used too"
+
+
 @pytest.mark.parametrize(
     ("coarse", "block", "density", "outer", "told"),
     [(16, 16, 0.25, None, "multiple"), (20, 8, 0.25, None, "multiple"), (16, 4, 0.25, 0.1, "between the density and 1"), (64, 16, 0.5, 0.5, "too narrow")],
