@@ -1,7 +1,7 @@
 """A linear layer that stores and computes only the kept blocks of its weight matrix.
 
-Owns the weights (R, K, B, B) of a `BlockMask` and the forward and backward passes over them. There is no dense
-weight, no mask to multiply with and no gradient of a dropped weight, so nothing dropped exists."""
+Owns the weights (R, K, B, B) of a `BlockMask` and the forward and backward passes over them. No parameter, gradient or
+mask is as large as the matrix, so nothing dropped exists."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from cgs.sparse.mask import BlockMask
 
 CACHED_FLOATS = 1 << 16
 """Gathered inputs held at a time on a CPU, 256 KB: they stay in the second-level cache between the gather and the product."""
+
+WHOLE_BELOW = 80
+"""A CPU's bfloat16 products are of whole matrices where a block's side is below this times the density: measured, 512 to 2048 inputs."""
 
 
 class BlockProduct(torch.autograd.Function):
@@ -55,6 +58,9 @@ class BlockProduct(torch.autograd.Function):
 class BlockFactors:
     """The kept blocks of a matrix W laid out for products, once for as many products as are wanted.
 
+    With bfloat16 products (`nn.matmul`) a CPU multiplies whole matrices so fast (AMX) that laying small blocks out among zeros costs
+    less than gathering their inputs; that matrix lasts as long as the products, and blocks alone have a gradient.
+
     Args:
         weight: (R, K, B, B).
         index: where the blocks are.
@@ -62,6 +68,15 @@ class BlockFactors:
 
     def __init__(self, weight: torch.Tensor, index: BlockIndex) -> None:
         self.weight, self.index = weight, index
+        short = weight.dtype == torch.bfloat16 or (weight.dtype == torch.float32 and torch.get_float32_matmul_precision() == "medium")
+        self.whole = short and not weight.is_cuda and weight.shape[2] < WHOLE_BELOW * index.density
+
+    @cached_property
+    def _matrix(self) -> torch.Tensor:
+        n_rows, _, block, _ = self.weight.shape
+        blocks = self.weight.new_zeros(n_rows * self.index.n_columns, block, block)
+        blocks[self.index.in_matrix] = self.weight.reshape(-1, block, block)
+        return blocks.view(n_rows, self.index.n_columns, block, block).transpose(1, 2).reshape(n_rows * block, -1)
 
     @cached_property
     def _by_row(self) -> torch.Tensor:
@@ -76,6 +91,8 @@ class BlockFactors:
 
     def times(self, x: torch.Tensor) -> torch.Tensor:
         """W x: (C * B, T) -> (R * B, T)."""
+        if self.whole:
+            return self._matrix @ x
         n_rows, _, block, _ = self.weight.shape
         y = x.new_empty(n_rows, block, x.shape[1])
         for rows, gathered in _gathers(x.reshape(-1, block, x.shape[1]), self.index.columns, n_rows):
@@ -84,6 +101,8 @@ class BlockFactors:
 
     def transposed_times(self, y: torch.Tensor) -> torch.Tensor:
         """W' y: (R * B, T) -> (C * B, T)."""
+        if self.whole:
+            return self._matrix.t() @ y
         index, block = self.index, self.weight.shape[2]
         x = y.new_empty(index.n_columns, block, y.shape[1])
         for columns, gathered in _gathers(y.reshape(-1, block, y.shape[1]), index.rows_by_column, index.n_columns):
@@ -93,6 +112,9 @@ class BlockFactors:
     def weight_gradient(self, x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
         """Gradient (R, K, B, B) of the kept weights, for inputs x (C * B, T) and the gradient (R * B, T) of W x."""
         n_rows, n_kept, block, _ = self.weight.shape
+        if self.whole:
+            blocks = (grad @ x.t()).view(n_rows, block, self.index.n_columns, block).transpose(1, 2).reshape(-1, block, block)
+            return blocks[self.index.in_matrix].view(n_rows, n_kept, block, block)
         outputs = grad.reshape(n_rows, block, grad.shape[1])
         product = self.weight.new_empty(n_rows, block, n_kept * block)
         for rows, gathered in _gathers(x.reshape(-1, block, x.shape[1]), self.index.columns, n_rows):
@@ -120,6 +142,8 @@ class BlockIndex:
 
     Attributes:
         columns: (R * K,) block column of each kept block, by block row.
+        density: share of the blocks that is kept.
+        in_matrix: (R * K,) its place among all R * C blocks.
         blocks_by_column: (C * M,) kept blocks by block column; block 0 where the column has fewer than M.
         rows_by_column: (C * M,) their block rows.
         unfilled: places in `blocks_by_column` that stand for no block.
@@ -130,6 +154,8 @@ class BlockIndex:
         places = np.maximum(by_column, 0)
         self.n_columns = mask.n_block_columns
         self.columns = torch.from_numpy(mask.kept.ravel().astype(np.int64)).to(device)
+        self.density = mask.keep_per_row / mask.n_block_columns
+        self.in_matrix = torch.from_numpy((mask.kept + mask.n_block_columns * np.arange(mask.n_block_rows)[:, None]).ravel()).to(device)
         self.blocks_by_column = torch.from_numpy(places).to(device)
         self.rows_by_column = torch.from_numpy(places // mask.keep_per_row).to(device)
         self.unfilled = torch.from_numpy(np.flatnonzero(by_column < 0)).to(device)

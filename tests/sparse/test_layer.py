@@ -7,6 +7,7 @@ import safetensors.torch
 import torch
 
 from cgs.base.errors import FormatError, ShapeError
+from cgs.sparse import layer as sparse
 from cgs.sparse.layer import BlockSparseLinear
 from cgs.sparse.mask import draw_mask
 
@@ -50,6 +51,22 @@ def test_values_and_gradients_equal_the_masked_dense_layer(shape):
         block_gradient.weight.copy_(layer.weight.grad)
     assert torch.allclose(block_gradient.to_dense(), dense.grad * torch.from_numpy(layer.mask.to_dense()))
     assert torch.allclose(layer.bias.grad, grad.sum(dim=0))
+
+
+def test_whole_matrices_give_what_blocks_give(monkeypatch):
+    """Small blocks are multiplied as a whole matrix in bfloat16: same values, and a gradient of the kept blocks only."""
+    layer, x = make(50, 22, 4, 0.34, torch.bfloat16), torch.randn(22, 6).bfloat16().requires_grad_()
+    told = []
+    for below in (0, sparse.WHOLE_BELOW):
+        monkeypatch.setattr(sparse, "WHOLE_BELOW", below)
+        assert sparse.BlockFactors(layer.weight, layer.index).whole == (below > 0)
+        layer.weight.grad = x.grad = None
+        y = layer.feature_major(x)
+        y.backward(torch.ones_like(y))
+        told.append((y.detach(), layer.weight.grad, x.grad))
+    for blocks, whole in zip(*told, strict=True):
+        assert blocks.abs().sum() > 0
+        assert torch.allclose(blocks, whole, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
