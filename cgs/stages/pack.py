@@ -39,7 +39,9 @@ def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
     training = _training(exp, system).model_dump(exclude=UNUSED | UNSTAMPED | system.unread)
     options: dict[str, Any] = {"pack": exp.recipe.pack.model_dump(), "bits": system.bits, "training": training, "device": exp.device}
     labels = [*dict.fromkeys(["3-feats", "4-align", labels_unit(system.labels)])] if system.task == "asr" else ["1-data", "2-lang", "3-feats", "4-align"]
-    return exp.unit(system_unit("7-pack", name, seed), options, [network_unit(system.task, name, seed), *labels], ["cgs.stages.pack"])
+    teacher = exp.teacher_unit(name, seed)
+    inputs = [network_unit(system.task, name, seed), *labels, *([teacher] if teacher else [])]
+    return exp.unit(system_unit("7-pack", name, seed), options, inputs, ["cgs.stages.pack"])
 
 
 def _training(exp: Experiment, system: SystemOptions) -> NnOptions | KwsOptions:
@@ -55,8 +57,10 @@ def _leave_float(out: Path, network: Network, system: SystemOptions, name: str, 
 def _pack(job: tuple[Experiment, str, int]) -> None:
     from dataclasses import asdict, replace
 
+    from cgs.nn.distil import Distillation
     from cgs.nn.examples import examples_for
     from cgs.nn.network import load_network
+    from cgs.nn.step import frame_loss
     from cgs.nn.system import view_of
     from cgs.quant.finetune import engine_difference, pack_network, tuning_options
     from cgs.quant.packed import read_packed, write_packed
@@ -72,6 +76,8 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
         context = facts["features"]["left"], facts["features"]["right"]
         tuning = tuning_options(_training(exp, system), options, *context)
         examples = examples_for(exp.root, tuning, view_of(system, tuning), labels_unit(system.labels))
+        if (teacher := exp.teacher_unit(name, seed)) and examples.objective is frame_loss:
+            examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, network.spec.n_out))
         packing = pack_network(network, examples, system.bits_by_layer, options, tuning, seed, out, exp.device, exp.curves_dir(7, name, seed))
         write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}, storage=options.storage))
         model = read_packed(out / "model.cgs")

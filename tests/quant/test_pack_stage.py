@@ -14,6 +14,7 @@ from cgs.base.options import Recipe
 from cgs.decode.scores import NetworkScores
 from cgs.feats.archive import write_archive
 from cgs.feats.cmvn import statistics
+from cgs.nn.distil import Distillation
 from cgs.quant.engine import IntegerEngine
 from cgs.quant.packed import read_packed
 from cgs.stages import acoustic, hardware, keyword, pack
@@ -148,3 +149,15 @@ def test_a_time_delay_network_is_packed_and_an_lstm_says_that_it_is_not(exp, cap
     trained = read_json(exp.root / "5-acoustic" / "lstm" / "seed1" / "model.json")
     assert read_json(lstm / "pack.json")["n_weights_dense"] == trained["n_weights"] + 2 * 4 * 16 + N_PDFS
     assert not (exp.root / "9-hardware" / "lstm").exists()
+
+
+def test_fine_tuning_learns_from_the_teacher_too(exp, monkeypatch):
+    shape = {"task": "kws", "method": "cgs", "density": 0.5, "block": 4, "dense_output": True, "hidden": [16, 16], "bits": 3}
+    wanted = Experiment(exp.root, recipe({"pupil": shape | {"teacher": "kws_cgs", "teacher_weight": 0.7}}))
+    acoustic.run(wanted)
+    keyword.run(wanted)
+    asked, of = [], Distillation.of
+    monkeypatch.setattr(Distillation, "of", lambda directory, *facts: asked.append((directory, *facts)) or of(directory, *facts))
+    pack.run(wanted)
+    assert asked == [(exp.root / "6-keyword" / "kws_cgs" / "seed1", 0.7, 4)]
+    assert "6-keyword/kws_cgs/seed1" in read_json(exp.root / "7-pack" / "pupil" / "seed1" / "stamp.json")["inputs"]
