@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of the recipe, e.g. --set nn.epochs=3; may be repeated")
     p.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where networks are trained (default: cpu)")
     p.add_argument("--trust-code", action="store_true", help="keep results that were made by other code")
-    p.add_argument("--publish", action="store_true", help="copy RESULTS.md beside the recipe after stage 10")
+    p.add_argument("--publish", action="store_true", help="copy RESULTS.md beside the recipe after stage 10, or that of the sweep")
     p.add_argument("--dry-run", action="store_true", help="say what would be made and why, and make nothing")
     p.add_argument("--setup", action="store_true", help="install what is needed into .venv, and stop")
     p.add_argument("--list", action="store_true", help="list recipes, variants and sweeps")
@@ -131,8 +131,6 @@ def _dispatch(args: argparse.Namespace, command: str) -> int:
         return _new(args)
     if args.stage > args.stop_stage:
         raise ConfigError(f"--stage {args.stage} is after --stop-stage {args.stop_stage}", "swap them")
-    if args.publish and args.sweep:
-        raise ConfigError("--publish with --sweep: only a recipe's own results are published", "leave one of them out")
     if args.publish and args.stop_stage < LAST:
         raise ConfigError(f"--publish with --stop-stage {args.stop_stage}", f"there is something to publish after stage {LAST} only")
     if args.nj < 1:
@@ -197,7 +195,7 @@ def _run(args: argparse.Namespace, command: str) -> int:
             log.LOG.info("sweep %s: %s", sweep.name, sweep.title)
             stage.run(exp, sweep, args.stage, args.stop_stage)
         if args.publish and args.stop_stage == LAST:
-            importlib.import_module("cgs.stages.report").publish(exp)
+            importlib.import_module("cgs.stages.report").publish(exp, sweep.name if sweep else "")
     log.LOG.info("done in %s: %s", duration(time.monotonic() - start), exp.root)
     return 0
 

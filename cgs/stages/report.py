@@ -7,6 +7,7 @@ from cgs.base.experiment import Experiment, network_unit, system_unit
 from cgs.base.files import write_json, write_text
 from cgs.base.log import LOG
 from cgs.base.recipe import RECIPES
+from cgs.base.sweep import SWEEPS_DIR
 from cgs.base.unit import Unit
 from cgs.stages.decode_units import ladder_steps
 
@@ -43,16 +44,16 @@ def run(exp: Experiment) -> None:
     LOG.info("  open %s", unit.path / "index.html")
 
 
-def publish(exp: Experiment) -> None:
-    """Copy RESULTS.md beside the recipe, as RESULTS.md or, for a variant's experiment, RESULTS.<variant>.md.
+def publish(exp: Experiment, sweep: str = "") -> None:
+    """Copy RESULTS.md beside the recipe, its name telling the variant of the experiment and the sweep: RESULTS[.<variant>][.sweep-<sweep>].md.
 
     Raises: DataError: no report yet, or the recipe is not one of the repository.
     """
     name = exp.recipe.recipe.name
-    source, folder = exp.root / NAME / "RESULTS.md", RECIPES / name
+    source, folder = exp.root / (f"{SWEEPS_DIR}/{sweep}" if sweep else NAME) / "RESULTS.md", RECIPES / name
     if not source.exists() or not folder.is_dir():
         raise DataError(f"{source} or {folder}: not there", "run stage 10 of a recipe of this repository first")
     variant = exp.root.name.removeprefix(f"{name}-") if exp.root.name.startswith(f"{name}-") else ""
-    target = folder / (f"RESULTS.{variant}.md" if variant else "RESULTS.md")
+    target = folder / ".".join(["RESULTS", *filter(None, [variant, sweep and f"sweep-{sweep}"]), "md"])
     write_text(target, source.read_text(encoding="utf-8"))
     LOG.info("  published %s", target)

@@ -156,8 +156,8 @@ def test_a_point_that_fails_by_itself_is_a_row(planted: Path, sweep: Callable[..
 
 
 def test_bad_use_ends_in_one_line(planted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words(planted, "--publish")) == 2
-    assert capsys.readouterr().err.startswith("error: --publish with --sweep")
+    assert main(words(planted, "--publish", "--stop-stage", "9")) == 2
+    assert capsys.readouterr().err.startswith("error: --publish with --stop-stage 9")
     assert train(words(planted)) == 2
     assert capsys.readouterr().err.startswith("error: --sweep: networks of a sweep are trained one by one")
     (planted / "sweeps" / "some.toml").write_text('[[points]]\nbase = "spars"\nbits = []\n')

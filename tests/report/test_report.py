@@ -242,6 +242,13 @@ def test_publish_copies_beside_the_recipe(made, written, tmp_path, monkeypatch):
         (root / "RESULTS.md").write_text(name)
         report.publish(Experiment(root.parent, made.recipe))
         assert (tmp_path / "made" / target).read_text() == name
+    root = tmp_path / "exp" / "made-large" / "10-sweeps" / "bits"
+    root.mkdir(parents=True)
+    (root / "RESULTS.md").write_text("swept")
+    report.publish(Experiment(root.parents[1], made.recipe), "bits")
+    assert (tmp_path / "made" / "RESULTS.large.sweep-bits.md").read_text() == "swept"
+    with pytest.raises(DataError, match="run stage 10"):
+        report.publish(Experiment(root.parents[1], made.recipe), "block")
 
 
 def test_mask_picture_draws_runs():
