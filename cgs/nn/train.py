@@ -31,7 +31,7 @@ from cgs.nn.curves import curves
 from cgs.nn.data import ExampleSet
 from cgs.nn.network import Network
 from cgs.nn.parallel import group, together
-from cgs.nn.step import Objective, Totals, cosine_rate, frame_loss, gradients, make_optimiser, matmul_precision, n_correct
+from cgs.nn.step import Objective, Totals, frame_loss, gradients, make_optimiser, matmul_precision, n_correct, set_rates
 from cgs.sparse.pruning import Pruner
 
 HISTORY_FILE = "training.jsonl"
@@ -153,7 +153,7 @@ def _one_epoch(
     else:
         progress.unsettled = epoch + 1
     entry = {"epoch": epoch + 1, "train_loss": loss, "train_accuracy": accuracy, "held_out_loss": held_out_loss, "held_out_accuracy": held_out_accuracy}
-    progress.history.append(entry | {"learning_rate": optimiser.param_groups[0]["lr"], "seconds": time.monotonic() - start})
+    progress.history.append(entry | {"learning_rate": optimiser.param_groups[-1]["lr"], "seconds": time.monotonic() - start})
     progress.epoch += 1
     left = progress.seconds / progress.epoch * (options.epochs - progress.epoch)
     scores = f"loss {loss:.3f}, held out {held_out_loss:.3f} (accuracy {held_out_accuracy:.3f})"
@@ -186,8 +186,7 @@ def _learn(
     totals = Totals(epoch, options.learning_rate)
     members = group()
     for step, part in enumerate(shown(parts, f"  epoch {epoch + 1} of {options.epochs}, steps") if members.first else parts):
-        for settings in optimiser.param_groups:
-            settings["lr"] = cosine_rate(options, epoch + step / len(parts))
+        set_rates(optimiser, network, options, epoch + step / len(parts))
         optimiser.zero_grad()
         totals.add(gradients(network, examples, part, data.objective, options.matmul, members))
         if options.max_gradient_norm:

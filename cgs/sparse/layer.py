@@ -197,6 +197,11 @@ class BlockSparseLinear(nn.Module):
         """Outputs, padding not counted."""
         return self.mask.n_out
 
+    @property
+    def n_weights_kept(self) -> int:
+        """Weights that exist, padding not counted."""
+        return self.mask.n_weights_kept
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(T, n_in) -> (T, n_out). Raises: ShapeError: another width."""
         if x.ndim != 2 or x.shape[1] != self.mask.n_in:

@@ -14,8 +14,9 @@ from cgs.base.options import SystemOptions, TrainOptions
 from cgs.nn import train as train_module
 from cgs.nn.checkpoint import CHECKPOINT_FILE
 from cgs.nn.network import build_network, load_network
+from cgs.nn.step import cosine_rate, make_optimiser, set_rates
 from cgs.nn.system import make_examples, network_spec, train_network
-from cgs.nn.train import cosine_rate, train
+from cgs.nn.train import train
 
 torch.set_num_threads(1)
 AUGMENTATION = {"mel_warp": 0.05, "frequency_masks": 1, "frequency_mask_bins": 1, "gain": 0.1, "time_masks": 2, "time_mask_frames": 2}
@@ -225,6 +226,28 @@ def test_a_loss_that_is_no_number_names_epoch_step_and_remedy(tmp_path):
 def test_the_rate_falls_as_half_a_cosine():
     options = TrainOptions(epochs=10, learning_rate=1e-3, min_learning_rate=1e-5)
     assert [cosine_rate(options, done) for done in (0, 5, 10, 12)] == pytest.approx([1e-3, 5.05e-4, 1e-5, 1e-5])
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0])
+def test_sparse_matrices_learn_faster_by_their_density(power):
+    """Adam's first step is the rate in every weight whose gradient is not zero: its size tells the rate."""
+    options, network = TrainOptions(epochs=2, learning_rate=1e-3, sparse_rate=power), build_network(spec())
+    before = [layer.weight.detach().clone() for layer in network.layers]
+    optimiser = make_optimiser(network, options)
+    set_rates(optimiser, network, options, 0)
+    network(torch.randn(50, network.spec.n_in)).square().sum().backward()
+    optimiser.step()
+    steps = [float((layer.weight.detach() - old).abs().max()) for layer, old in zip(network.layers, before, strict=True)]
+    assert steps == pytest.approx([1e-3 * layer.mask.density**-power for layer in network.layers[:2]] + [1e-3], rel=1e-3)
+
+
+def test_pruned_matrices_learn_at_the_density_of_the_moment():
+    options, network = TrainOptions(learning_rate=1e-3), build_network(spec(CGS.model_copy(update={"method": "magnitude", "block": 1})))
+    optimiser, layer = make_optimiser(network, options), network.layers[1]
+    for n_kept in (1024, 256):
+        layer.keep(torch.arange(1024).view(32, 32) < n_kept)
+        set_rates(optimiser, network, options, 0)
+        assert [settings["lr"] for settings in optimiser.param_groups] == pytest.approx([1e-3, 1.024 / n_kept, 1e-3, 1e-3])
 
 
 def test_nothing_to_hold_out_is_an_error():
