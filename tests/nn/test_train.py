@@ -242,7 +242,7 @@ def test_sparse_matrices_learn_faster_by_their_density(power):
 
 
 def test_pruned_matrices_learn_at_the_density_of_the_moment():
-    options, network = TrainOptions(learning_rate=1e-3), build_network(spec(CGS.model_copy(update={"method": "magnitude", "block": 1})))
+    options, network = TrainOptions(learning_rate=1e-3, sparse_rate=1.0), build_network(spec(CGS.model_copy(update={"method": "magnitude", "block": 1})))
     optimiser, layer = make_optimiser(network, options), network.layers[1]
     for n_kept in (1024, 256):
         layer.keep(torch.arange(1024).view(32, 32) < n_kept)
