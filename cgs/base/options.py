@@ -12,6 +12,8 @@ Scale = Annotated[float, Field(gt=0)]
 Volts = Annotated[float, Field(ge=0.3, le=1.5)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Method = Literal["dense", "small", "cgs", "hcgs", "guided", "block_magnitude", "group_lasso", "dynamic", "magnitude", "nm", "mpd"]
+CAN_BE_UNBALANCED = ("cgs", "guided", "block_magnitude", "group_lasso")
+"""Methods whose blocks may lie anywhere in a matrix."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SEQUENCE_GRADIENT_NORM = 5.0
 """Longest gradient of a step of sequence training, where the recipe does not say: one odd utterance must not undo a network."""
@@ -257,6 +259,9 @@ class SystemOptions(Options):
     block: Positive | list[Positive] = Field(1, description="side of a block, in weights, likewise; 1 where there are none; M of nm")
     coarse: Positive | list[Positive] = Field(1, description="hcgs: side of a block of the upper level, likewise")
     coarse_density: float = Field(0.0, ge=0, le=1, description="hcgs: share of those kept; 0: the square root of the density")
+    balanced: bool = Field(
+        True, description="as many blocks in every block row; false: blocks anywhere in the matrix (cgs, guided, block_magnitude, group_lasso), for comparison"
+    )
     dense_input: bool = Field(False, description="keep the first layer dense")
     dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
     dropout: float | None = Field(None, ge=0, lt=1, description="of this system's networks, in place of nn.dropout or kws.dropout")
@@ -277,6 +282,8 @@ class SystemOptions(Options):
             raise ValueError("a small system needs one density, and is no LSTM")
         if self.method not in ("dense", "cgs", "hcgs") and self.model == "lstm":
             raise ValueError(f"method {self.method} is for feedforward and tdnn networks; choose cgs, or another model")
+        if not self.balanced and (self.method not in CAN_BE_UNBALANCED or self.model == "lstm"):
+            raise ValueError(f"balanced = false is for {', '.join(CAN_BE_UNBALANCED)} of feedforward and tdnn networks; remove it")
         n_matrices = (2 if self.model == "lstm" else 1) * len(self.hidden) + 1
         for name in ("density", "block", "coarse"):
             value = getattr(self, name)
@@ -324,6 +331,7 @@ class SystemOptions(Options):
     def of_network(self) -> dict[str, Any]:
         """What a trained network of this system follows from: neither its packing nor what other kinds of networks have."""
         others = {"feedforward": {"model", "offsets", "label_delay"}, "tdnn": {"label_delay"}, "lstm": set()}[self.model]
+        others |= {"balanced"} if self.balanced else set()  # came later: what was trained before it is not out of date
         return self.model_dump(exclude={"seeds", "bits"} | others)
 
     @property

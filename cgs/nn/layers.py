@@ -37,6 +37,7 @@ class Spec(Options):
     coarse_density: float = Field(0.0, ge=0, le=1, description="share of those kept; 0: the square root of the density")
     dense_input: bool = Field(False, description="keep the first layer dense")
     dense_output: bool = Field(False, description="keep the output layer dense")
+    balanced: bool = Field(True, description="as many blocks in every block row")
     dropout: Fraction = Field(0.0, description="of hidden outputs during training")
     seed: int = Field(0, description="of the masks and the first weights")
 
@@ -68,7 +69,7 @@ class Spec(Options):
     def draw_masks(self) -> list[BlockMask | None]:
         """One mask for each matrix, None where it is dense or is chosen in training. Raises: ConfigError: a matrix too small for block and density."""
         shapes = self.shapes()
-        if self.method not in ("cgs", "hcgs"):
+        if self.method not in ("cgs", "hcgs") or not self.balanced:
             return [None] * len(shapes)
         blocks, coarse, densities = self.blocks(), each(self.coarse, len(shapes)), each(self.density, len(shapes))
         masks: list[BlockMask | None] = []
@@ -99,7 +100,7 @@ class Network(nn.Module):
         self.spec: Spec = spec
         self.masks = spec.draw_masks() if masks is None else masks
         generator = torch.Generator().manual_seed(spec.seed)
-        pruned = [sparse and spec.method in PRUNED for sparse in spec.sparse()]
+        pruned = [sparse and (spec.method in PRUNED or not spec.balanced) for sparse in spec.sparse()]
         parts = zip(spec.shapes(), self.masks, pruned, gains, strict=True)
         self.layers = nn.ModuleList(_first_layer(shape, mask, prunes, gain, generator) for shape, mask, prunes, gain in parts)
 
@@ -110,12 +111,12 @@ class Network(nn.Module):
     def pruner(self) -> Pruner:
         """What changes the masks that are chosen in training, none of them where the method has no such."""
         n_layers = len(self.spec.shapes())
-        return Pruner(self.layers, self.spec.method, self.spec.blocks(), each(self.spec.density, n_layers), self.spec.seed)
+        return Pruner(self.layers, self.spec.method, self.spec.blocks(), each(self.spec.density, n_layers), self.spec.seed, self.spec.balanced)
 
     def settle(self) -> None:
         """Turn layers whose blocks were chosen in training into block-sparse layers of the same weights."""
         for number, (layer, block) in enumerate(zip(self.each_layer(), self.spec.blocks(), strict=True)):
-            if isinstance(layer, MaskedLinear) and self.spec.method in BLOCK_METHODS:
+            if isinstance(layer, MaskedLinear) and self.spec.method in BLOCK_METHODS and self.spec.balanced:
                 mask = block_mask(layer, block)
                 self.masks[number], self.layers[number] = mask, BlockSparseLinear.of_dense(mask, layer.weight, layer.bias)
 

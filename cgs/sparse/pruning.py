@@ -2,7 +2,8 @@
 
 Each method ends, at `SETTLED` of the training at the latest, with the share of weights (or blocks) that was asked for; what is
 left of the training is static. All but magnitude, nm and mpd keep whole blocks, equally many in every block row, so that what they
-end with is a `BlockMask` and is stored, computed and built as coarse-grain sparse layers are.
+end with is a `BlockMask` and is stored, computed and built as coarse-grain sparse layers are. To see what that balance costs, some may do without it;
+they, and cgs itself, then keep blocks anywhere in the matrix and stay a `MaskedLinear`.
 
 guided          trained dense for `WARM_UP` of the training, then the blocks of the largest norm of each block row.
 block_magnitude blocks of the largest norm, fewer and fewer of them by a cubic schedule (Narang, Undersander, Diamos 2017,
@@ -58,14 +59,16 @@ class Pruner:
         method: one of `PRUNED`.
         block, density: of each layer.
         seed: of the network.
+        balanced: as many blocks in every block row, where the method keeps blocks.
     Raises: ConfigError: a layer that cannot have that density.
     """
 
-    def __init__(self, layers: Iterable[nn.Module], method: str, block: list[int], density: list[float], seed: int) -> None:
+    def __init__(self, layers: Iterable[nn.Module], method: str, block: list[int], density: list[float], seed: int, balanced: bool = True) -> None:
         self.method = method
         numbered = [(number, layer) for number, layer in enumerate(layers) if isinstance(layer, MaskedLinear)]
         self.layers = [layer for _, layer in numbered]
-        self._open = [_Pruned(layer, method, block[number], density[number], layer_seed(seed, number)) for number, layer in numbered if not layer.settled]
+        waiting = [(number, layer) for number, layer in numbered if not layer.settled]
+        self._open = [_Pruned(layer, method, block[number], density[number], layer_seed(seed, number), balanced) for number, layer in waiting]
 
     @property
     def settled(self) -> bool:
@@ -101,11 +104,11 @@ def _updates_by(step: int, n_steps: int) -> int:
 class _Pruned:
     """One layer on its way to its density."""
 
-    def __init__(self, layer: MaskedLinear, method: str, block: int, density: float, seed: int) -> None:
+    def __init__(self, layer: MaskedLinear, method: str, block: int, density: float, seed: int, balanced: bool) -> None:
         n_out, n_in = layer.weight.shape
-        self.layer, self.method, self.block, self.density = layer, method, block, density
+        self.layer, self.method, self.block, self.density, self.balanced = layer, method, block, density, balanced
         self.shape = n_out, n_in
-        if method in BLOCK_METHODS:
+        if method in BLOCK_METHODS or method == "cgs":
             self.keep = keep_per_row(n_out, n_in, block, density)
         if method == "nm" and abs(block * density - round(block * density)) > 1e-6:
             raise ConfigError(f"nm: {density:g} of every {block} weights is no whole number", "choose a block (M) of which the density is a whole number")
@@ -113,6 +116,8 @@ class _Pruned:
             _start_sparse(layer, torch.from_numpy(draw_mask(n_out, n_in, block, density, seed).to_dense()))
         if method == "mpd" and layer.kept.all():
             _start_sparse(layer, torch.from_numpy(permuted_diagonal(n_out, n_in, density, seed)))
+        if method == "cgs" and layer.kept.all():
+            _start_sparse(layer, self._spread(torch.from_numpy(scattered_blocks(n_out, n_in, block, self.keep, seed))))
 
     def update(self, done: float, ends: bool) -> bool:
         """Change the mask; returns True where it was the last time."""
@@ -173,6 +178,9 @@ class _Pruned:
     def _mpd(self, done: float, ends: bool) -> bool:
         return True
 
+    def _cgs(self, done: float, ends: bool) -> bool:
+        return True
+
     def _norms(self, weight: torch.Tensor) -> torch.Tensor:
         """(R, C) norm of each block, padding counted as zeros."""
         n_out, n_in = self.shape
@@ -186,9 +194,10 @@ class _Pruned:
         return blocks.repeat_interleave(self.block, 0).repeat_interleave(self.block, 1)[:n_out, :n_in]
 
     def _keep_blocks(self, worth: torch.Tensor, keep: int) -> None:
-        """Keep the `keep` blocks of most worth (R, C) in each block row, the first of equal ones."""
-        chosen = worth.argsort(dim=1, descending=True, stable=True)[:, :keep]
-        self.layer.keep(self._spread(torch.zeros_like(worth, dtype=torch.bool).scatter_(1, chosen, True)))
+        """Keep the `keep` blocks of most worth (R, C) in each block row, or as many wherever they are; the first of equal ones."""
+        rows, keep = (worth, keep) if self.balanced else (worth.view(1, -1), keep * len(worth))
+        chosen = rows.argsort(dim=1, descending=True, stable=True)[:, :keep]
+        self.layer.keep(self._spread(torch.zeros_like(rows, dtype=torch.bool).scatter_(1, chosen, True).view_as(worth)))
 
 
 def cubic(done: float, density: float) -> float:
@@ -211,6 +220,16 @@ def permuted_diagonal(n_out: int, n_in: int, density: float, seed: int) -> np.nd
         random.shuffle(order)
         groups.append(np.array(order) * n_blocks // size)
     return groups[0][:, None] == groups[1][None, :]
+
+
+def scattered_blocks(n_out: int, n_in: int, block: int, keep: int, seed: int) -> np.ndarray:
+    """(R, C) bool: `keep` blocks for each block row, drawn from the whole matrix, so that rows and columns have more or fewer by chance."""
+    n_rows, n_columns = -(-n_out // block), -(-n_in // block)
+    order = list(range(n_rows * n_columns))
+    SplitMix64(seed).shuffle(order)
+    kept = np.zeros(n_rows * n_columns, dtype=bool)
+    kept[order[: keep * n_rows]] = True
+    return kept.reshape(n_rows, n_columns)
 
 
 def block_mask(layer: MaskedLinear, block: int) -> BlockMask:

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgs.base.errors import ConfigError, FormatError
-from cgs.base.options import TrainOptions
+from cgs.base.options import CAN_BE_UNBALANCED, TrainOptions
 from cgs.nn.data import make_frames
 from cgs.nn.feedforward import NetworkSpec
 from cgs.nn.network import build_network, load_network, save_network
 from cgs.nn.train import Examples, train
 from cgs.sparse.layer import BlockSparseLinear
 from cgs.sparse.masked import MaskedLinear
-from cgs.sparse.pruning import BLOCK_METHODS, PRUNED, SETTLED, Pruner, cubic, permuted_diagonal
+from cgs.sparse.pruning import BLOCK_METHODS, PRUNED, SETTLED, Pruner, cubic, permuted_diagonal, scattered_blocks
 
 OPTIONS = TrainOptions(epochs=4, minibatch=32, left_context=0, right_context=0, dropout=0.0, average=2, patience=1, matmul="float32")
 SIDE = {"nm": 4, "magnitude": 1, "mpd": 1}
@@ -74,6 +74,34 @@ def test_every_method_ends_at_its_density_and_nothing_dropped_comes_back(method:
     again, _ = load_network(tmp_path)
     torch.testing.assert_close(again(torch.ones(3, 16)), before)
     assert again.mask_checksums == network.mask_checksums and again.n_weights_kept == network.n_weights_kept
+
+
+@pytest.mark.parametrize("method", CAN_BE_UNBALANCED)
+def test_blocks_anywhere_are_whole_as_many_as_balanced_ones_and_stay(method: str, tmp_path: Path) -> None:
+    of_balanced = build_network(spec("cgs")).n_weights_kept
+    network = build_network(spec(method).model_copy(update={"balanced": False}))
+    if method == "cgs":
+        network.pruner()  # which drops them before training
+        first = [layer.kept.clone() for layer in masked(network)]
+    train(network, examples(), OPTIONS, 1, tmp_path)
+    network.settle()
+    assert network.n_weights_kept == of_balanced
+    for layer in masked(network):
+        blocks = layer.kept.view(8, 4, -1, 4).transpose(1, 2)
+        assert ((blocks.sum(dim=(2, 3)) == 0) | (blocks.sum(dim=(2, 3)) == 16)).all()
+        assert not layer.weight[~layer.kept].any()
+    counts = masked(network)[1].kept.view(8, 4, 32)[:, 0, ::4].sum(dim=1)
+    assert len(set(counts.tolist())) > 1, "rows have different numbers of blocks"
+    if method == "cgs":
+        assert all(torch.equal(layer.kept, kept) for layer, kept in zip(masked(network), first, strict=True))
+    save_network(tmp_path, network, {})
+    assert load_network(tmp_path)[0].mask_checksums == network.mask_checksums
+
+
+def test_scattered_blocks_are_as_many_as_asked_for_and_the_same_everywhere() -> None:
+    kept = scattered_blocks(32, 24, 8, 1, seed=5)
+    assert kept.shape == (4, 3) and kept.sum() == 4
+    assert np.flatnonzero(kept).tolist() == [1, 7, 8, 10]
 
 
 @pytest.mark.parametrize("method", PRUNED)
