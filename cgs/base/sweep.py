@@ -39,6 +39,7 @@ class Point:
         seeds: as asked for.
         system: the same, checked; None where no system can have these options together.
         problem: why not, where that is so.
+        headline: whether the other points of its task are compared with it too.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Point:
     seeds: tuple[int, ...]
     system: SystemOptions | None = None
     problem: str = ""
+    headline: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,10 @@ class Sweep:
         baselines = [(baseline, seed) for _, task, seed in possible if (baseline := recipe.baseline(task))]
         return dict.fromkeys([*baselines, *((name, seed) for name, _, seed in possible)])
 
+    def headline(self, task: str) -> Point | None:
+        """The point that the others of a task are compared with; None where the file names none."""
+        return next((point for point in self.points if point.headline and point.system and point.system.task == task), None)
+
     def axes(self) -> list[str]:
         """Options in which the points differ, in the order of `SystemOptions`."""
         return [key for key in SystemOptions.model_fields if key != "seeds" and len({repr(point.options.get(key)) for point in self.points}) > 1]
@@ -123,9 +129,25 @@ def read_sweep(given: str, recipe: Recipe, folder: Path) -> Sweep:
     for number, table in enumerate(tables, start=1):
         for point in _expanded(recipe, f"{where}: points {number}", table, problems):
             points[point.name] = _joined(points.get(point.name, point), point)
+    problems += _headline_problems(recipe, where, tables)
     if problems:
         raise ProblemsError(where, list(dict.fromkeys(problems)), ConfigError.exit_code)
     return Sweep(path.stem, str(tree.get("title", path.stem)), tuple(points.values()))
+
+
+def _headline_problems(recipe: Recipe, where: str, tables: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield what is wrong with the tables' headlines: no truth value, or not one point of a task."""
+    seen: dict[str, int] = {}
+    for number, table in enumerate(tables, start=1):
+        told = f"{where}: points {number}: headline"
+        if not isinstance(given := table.get("headline", False), bool):
+            yield f"{told} = {given!r}: give true or false"
+        elif given and table.get("base") in recipe.systems:
+            axes = [values_of(key, value) for key, value in table.items() if key in SystemOptions.model_fields]
+            task = str(table.get("task", recipe.systems[table["base"]].task))
+            if any(len(values) > 1 for values in axes) or task in seen:
+                yield f"{told}: one point of a task, but there are more (give the headline a table of its own)"
+            seen[task] = number
 
 
 def _sources(recipe: Recipe, systems: list[SystemOptions]) -> Iterator[str]:
@@ -140,7 +162,8 @@ def _sources(recipe: Recipe, systems: list[SystemOptions]) -> Iterator[str]:
 def _joined(known: Point, point: Point) -> Point:
     """A point that the file holds twice, with the seeds of both."""
     seeds = tuple(dict.fromkeys([*known.seeds, *point.seeds]))
-    return replace(point, seeds=seeds, system=point.system and point.system.model_copy(update={"seeds": list(seeds)}))
+    system = point.system and point.system.model_copy(update={"seeds": list(seeds)})
+    return replace(point, seeds=seeds, system=system, headline=known.headline or point.headline)
 
 
 def _first_kept(own: SystemOptions, asked: list[int]) -> list[int]:
@@ -154,7 +177,7 @@ def _expanded(recipe: Recipe, where: str, table: dict[str, Any], problems: list[
         told = "missing" if base is None else f"no system {base!r} in the recipe"
         remedy = did_you_mean(str(base), list(recipe.systems)) or "systems: " + ", ".join(recipe.systems)
         problems.append(f"{where}: base: {told} ({remedy})")
-    known = [*SystemOptions.model_fields, "base"]
+    known = [*SystemOptions.model_fields, "base", "headline"]
     unknown = [key for key in table if key not in known]
     problems += [f"{where}: {key}: unknown option ({did_you_mean(key, known) or 'see systems.NAME in --list-options'})" for key in unknown]
     axes = {key: values_of(key, value) for key, value in table.items() if key in SystemOptions.model_fields}
@@ -163,7 +186,7 @@ def _expanded(recipe: Recipe, where: str, table: dict[str, Any], problems: list[
         return
     for values in itertools.product(*axes.values()):
         try:
-            yield _point(recipe, base, dict(zip(axes, values, strict=True)))
+            yield replace(_point(recipe, base, dict(zip(axes, values, strict=True))), headline=table.get("headline") is True)
         except ValidationError as error:
             first = {str(item["loc"][0]): item for item in reversed(error.errors()) if item["loc"]}  # a value of either kind is told of the first
             problems += [f"{where}: {key} = {item['input']!r}: {item['msg']} (see --list-options)" for key, item in first.items()]

@@ -1,12 +1,12 @@
 """Is a compressed system worse than the dense float one? Paired differences over the same utterances, for each seed and pooled.
 
 Owns who is compared with whom: every packed system, and every sparse float one, with the first dense float system of its task
-and of the same seed."""
+and of the same seed; in a sweep, with its headline too."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,22 @@ def compare(exp: Experiment, rows: list[dict[str, Any]]) -> list[dict[str, Any]]
             about = {"task": task, "condition": condition, "system": system, "engine": engine, "baseline": baseline}
             told += [about | {"measure": m, "seed": seed} | _difference(exp, m, group) for m in measures for seed, group in groups]
     return told
+
+
+def between(exp: Experiment, task: str, ours: tuple[str, str], theirs: tuple[str, str], seeds: Sequence[int], condition: str) -> dict[str, Any]:
+    """One comparison of two systems, paired by utterance and by seed, and pooled over seeds.
+
+    Args:
+        exp: the experiment, whose per-utterance results are read.
+        task: of both.
+        ours, theirs: system and engine ("float", "packed").
+        seeds: at least one, of networks that both have.
+        condition: of the test.
+    Returns: baseline (their system), difference (ours less theirs), interval and verdict of the first measure of the task.
+    Raises: DataError: not scored, or on different utterances.
+    """
+    pairs = [_pair(exp, (*ours, seed), (*theirs, seed), condition) for seed in seeds]
+    return {"baseline": theirs[0]} | _difference(exp, MEASURES[task][0], pairs)
 
 
 def _candidates(rows: list[dict[str, Any]], task: str, baseline: str) -> Iterator[tuple[str, str, str, list[int]]]:

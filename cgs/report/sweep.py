@@ -11,7 +11,7 @@ from typing import Any
 from cgs.base.experiment import Experiment, network_of
 from cgs.base.sweep import Sweep
 from cgs.base.units import file_size, percent, with_prefix
-from cgs.report.comparison import ALL_SEEDS, MEASURES, compare
+from cgs.report.comparison import ALL_SEEDS, MEASURES, between, compare
 from cgs.report.results import RATES, about
 from cgs.report.rows import MAIN, collect_rows
 from cgs.report.tables import number
@@ -85,7 +85,7 @@ def gather(exp: Experiment, sweep: Sweep, impossible: Mapping[str, str], failed:
         failed: reasons by (system, seed).
     Returns: facts of the run, axes, `rows` (one a point: status "done", "not possible", "failed" or "not made", reason, options, what
         `point_row` says, difference from the dense float network of the same seed), `summary` (one a system: means over
-        seeds, whether on a front), `baselines` by task.
+        seeds, whether on a front, difference from the headline), `baselines` by task.
     Raises: DataError: a file is missing or damaged.
     """
     differences, finished = _differences(exp), exp.chosen or frozenset()
@@ -103,7 +103,19 @@ def gather(exp: Experiment, sweep: Sweep, impossible: Mapping[str, str], failed:
     tasks = {row["task"] for row in rows if row["status"] == "done"}
     facts: dict[str, Any] = {"sweep": sweep.name, "sweep_title": sweep.title, "axes": sweep.axes(), "node": exp.recipe.hardware.nodes[0]}
     facts |= {"rate": RATES[exp.recipe.report.unit], "baselines": {task: found for task in sorted(tasks) if (found := _baseline(exp, task))}}
-    return about(exp) | facts | {"rows": rows, "summary": _summary(rows, differences)}
+    return about(exp) | facts | {"rows": rows, "summary": _against_headline(exp, sweep, _summary(rows, differences))}
+
+
+def _against_headline(exp: Experiment, sweep: Sweep, summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The summary with what each system is worth against the headline of its task, on the seeds that both have; None where there is no such."""
+    engines = {entry["system"]: entry["engine"] for entry in summary}
+    for entry in summary:
+        headline, entry["against_headline"] = sweep.headline(entry["task"]), None
+        if headline and headline.name in engines and headline.name != entry["system"]:
+            seeds = [seed for seed in headline.seeds if {(headline.name, seed), (entry["system"], seed)} <= (exp.chosen or set())]
+            pair = [(system, engines[system]) for system in (entry["system"], headline.name)]
+            entry["against_headline"] = between(exp, entry["task"], pair[0], pair[1], seeds, MAIN) if seeds else None
+    return summary
 
 
 def _differences(exp: Experiment) -> dict[tuple[str, int | str], dict[str, Any]]:

@@ -72,16 +72,20 @@ def _costs(row: Mapping[str, Any]) -> list[str]:
 def _means(results: Mapping[str, Any], task: str, kind: str) -> Table:
     rows = []
     form = number if task == "kws" else percent
+    headline = next((told["baseline"] for entry in results["summary"] if entry["task"] == task and (told := entry["against_headline"])), None)
     for entry in results["summary"]:
         if entry["task"] == task:
             value, fronts = entry["value"], [name for cost, name in (("file_bytes", "size"), ("power_w", "power")) if entry["on_front"][cost]]
             spread = f"{form(value['mean'])} ({form(value['min'])} to {form(value['max'])})" if entry["n_seeds"] > 1 else form(value["mean"])
             axes = [shown_value(entry["options"][axis]) for axis in results["axes"]]
             difference = sentence(entry["difference"]) if entry["difference"] else DASH
-            rows.append([entry["system"], *axes, str(entry["n_seeds"]), spread, difference, *_costs(entry), ", ".join(fronts) or DASH])
+            rivalry = [sentence(entry["against_headline"]) if entry["against_headline"] else DASH] if headline else []
+            rows.append([entry["system"], *axes, str(entry["n_seeds"]), spread, difference, *rivalry, *_costs(entry), ", ".join(fronts) or DASH])
     baseline = results["baselines"].get(task)
     against = f"Against: {baseline['system']} in 32-bit floats, {form(baseline['float_value'])}, mean of {baseline['n_seeds']}. " if baseline else ""
-    header = ["system", *results["axes"], "seeds", _score(results, task), "against dense float", "file", "of dense float32, %", "power", "on the front of"]
+    differences = ["against dense float", *(["against the headline"] if headline else [])]
+    header = ["system", *results["axes"], "seeds", _score(results, task), *differences, "file", "of dense float32, %", "power", "on the front of"]
+    against += f"The headline: {headline}; what is worse than it is said to be worse. " if headline else ""
     return Table(f"Over seeds: {kind}", header, rows, f"Mean, and smallest to largest. {against}{_power(results)}, network only.")
 
 

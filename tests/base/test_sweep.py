@@ -133,3 +133,17 @@ def test_every_sweep_of_a_recipe_is_valid(name: str, path: Path) -> None:
 def test_recipes_leave_the_sign_to_sweeps() -> None:
     with pytest.raises(ValueError, match='a name without "@"'):
         Recipe(**(RECIPE.model_dump() | {"systems": {"cgs@bits4": SYSTEMS["cgs"]}}))
+
+
+def test_one_headline_of_a_task(tmp_path: Path) -> None:
+    sweep = read(tmp_path, '[[points]]\nbase = "cgs"\nbits = 4\nheadline = true\n[[points]]\nbase = "cgs"\nblock = [4, 8]\n[[points]]\nbase = "spotter"\n')
+    headline = sweep.headline("asr")
+    assert headline and headline.name == "cgs@bits4" and sweep.headline("kws") is None
+    again = read(tmp_path, '[[points]]\nbase = "cgs"\nseeds = [2]\nheadline = true\n[[points]]\nbase = "cgs"\nblock = [4, 8]\n').headline("asr")
+    assert again and again.name == "cgs" and again.seeds == (2, 1), "named again by another table it stays the headline"
+    with pytest.raises(ProblemsError, match=r"points 1: headline: one point of a task.*a table of its own"):
+        read(tmp_path, '[[points]]\nbase = "cgs"\nbits = [4, 6]\nheadline = true\n')
+    with pytest.raises(ProblemsError, match=r"points 2: headline: one point"):
+        read(tmp_path, '[[points]]\nbase = "cgs"\nheadline = true\n[[points]]\nbase = "cgs"\nbits = 4\nheadline = true\n')
+    with pytest.raises(ProblemsError, match=r"headline = 'yes': give true or false"):
+        read(tmp_path, '[[points]]\nbase = "cgs"\nheadline = "yes"\n')

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cgs.base.experiment import Experiment
 from cgs.base.sweep import read_sweep
-from cgs.report.comparison import compare
+from cgs.report.comparison import compare, utterances_path
 from cgs.report.rows import collect_rows
 from cgs.report.sweep import gather, in_short, pareto_front
 from cgs.report.sweep_page import markdown, page
@@ -82,6 +82,27 @@ def test_tables_and_page_hold_the_numbers(results: dict[str, Any]) -> None:
     assert "Made & \\<swept\\>" in text and "Made &amp; &lt;swept&gt;" in html and html.count("<svg") == 4
     assert "1 - AUC, %" in html and "packed file, kB" in html and "http://" not in html.replace("http://www.w3.org", "")
     assert re.fullmatch(r"WER \d+\.\d\d %, \d+ B, [\d.]+ nW", in_short(results["rows"][0]))
+
+
+def test_others_are_compared_with_the_headline(made: Experiment, tmp_path: Path) -> None:
+    (tmp_path / "some.toml").write_text('[[points]]\nbase = "dense"\nheadline = true\n[[points]]\nbase = "cgs"\n[[points]]\nbase = "kws_cgs"\n')
+    sweep = read_sweep(str(tmp_path / "some.toml"), made.recipe, tmp_path)
+    finished = frozenset({("dense", 1), ("dense", 2), ("cgs", 1), ("cgs", 2), ("kws_dense", 1), ("kws_cgs", 1)})
+    told = gather(replace(made, recipe=sweep.recipe(made.recipe), chosen=finished), sweep, {}, {})
+    by_system = {entry["system"]: entry["against_headline"] for entry in told["summary"]}
+    packed = {
+        system: [sum(line["substitutions"] + line["insertions"] + line["deletions"] for line in utterances(made, system, seed)) for seed in (1, 2)]
+        for system in ("dense", "cgs")
+    }
+    n_words = sum(line["n_words"] for line in utterances(made, "cgs", 1))
+    assert by_system["dense"] is None and by_system["kws_cgs"] is None and by_system["cgs"]["baseline"] == "dense"
+    assert by_system["cgs"]["difference"] == pytest.approx((sum(packed["cgs"]) - sum(packed["dense"])) / (2 * n_words))
+    text = markdown(told)
+    assert "against the headline" in text and "The headline: dense;" in text and text.count("against the headline") == 1
+
+
+def utterances(made: Experiment, system: str, seed: int) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in utterances_path(made, system, "packed", seed, "test").read_text().splitlines()]
 
 
 def test_a_system_without_a_packed_form_has_no_costs(results: dict[str, Any]) -> None:
