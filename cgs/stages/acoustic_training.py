@@ -30,7 +30,7 @@ def train(exp: Experiment, name: str, seed: int, out: Path) -> None:
     examples, prior = acoustic_examples(material, options, view), material.prior
     spec = network_spec(system, options, examples.training.features.shape[1], len(prior), seed)
     if teacher := exp.teacher_unit(name, seed):
-        examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, len(prior)))
+        examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, len(prior), options.matmul))
     meta = {"task": "asr", "system": name, "features": {"cmvn": acoustic_cmvn(options)}, "classes": None, "log_prior": prior.tolist()}
     sequel = Sequel(lambda: sequence_examples(exp.root, material, options, view), options.for_sequences()) if options.sequence.epochs else None
     train_network(spec, examples, options, meta, out, exp.device, exp.curves_dir(5, name, seed), sequel)

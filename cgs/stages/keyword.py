@@ -63,6 +63,6 @@ def train(exp: Experiment, name: str, seed: int, out: Path) -> None:
     examples, classes = keyword_examples(exp.root, options, view_of(system, options))
     spec = network_spec(system, options, examples.training.features.shape[1], len(classes), seed)
     if teacher := exp.teacher_unit(name, seed):
-        examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, len(classes)))
+        examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, len(classes), options.matmul))
     meta = {"task": "kws", "system": name, "features": {"cmvn": KEYWORD_CMVN}, "classes": classes, "log_prior": None}
     train_network(spec, examples, options, meta, out, exp.device, exp.curves_dir(6, name, seed))

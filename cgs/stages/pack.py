@@ -77,7 +77,7 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
         tuning = tuning_options(_training(exp, system), options, *context)
         examples = examples_for(exp.root, tuning, view_of(system, tuning), labels_unit(system.labels))
         if (teacher := exp.teacher_unit(name, seed)) and examples.objective is frame_loss:
-            examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, network.spec.n_out))
+            examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, network.spec.n_out, tuning.matmul))
         packing = pack_network(network, examples, system.bits_by_layer, options, tuning, seed, out, exp.device, exp.curves_dir(7, name, seed))
         write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}, storage=options.storage))
         model = read_packed(out / "model.cgs")

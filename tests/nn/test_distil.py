@@ -47,6 +47,16 @@ def test_a_pupil_as_good_as_its_teacher_learns_nothing_more_and_the_teacher_neve
     assert all(p.grad is None and torch.equal(p, old) for p, old in zip(teacher.parameters(), before, strict=True))
 
 
+def test_a_teacher_multiplies_as_its_pupil_does_while_that_learns() -> None:
+    teacher, pupil, frames, seen = network(1), network(2), batch(), []
+    teacher.register_forward_hook(lambda module, inputs, logits: seen.append(logits.dtype))
+    taught = Distillation(teacher, 0.5, "autocast")
+    taught(pupil(frames.inputs), frames).backward()
+    with torch.inference_mode():
+        taught(pupil(frames.inputs), frames)
+    assert seen == [torch.bfloat16, torch.float32]
+
+
 def test_a_pupil_of_a_perfect_teacher_beats_noisy_labels() -> None:
     torch.manual_seed(0)
     x = torch.randn(2000, 8)
@@ -67,9 +77,9 @@ def test_a_pupil_of_a_perfect_teacher_beats_noisy_labels() -> None:
 
 def test_another_number_of_outputs_is_told(tmp_path: Path) -> None:
     save_network(tmp_path, network(), {})
-    assert F.mse_loss(Distillation.of(tmp_path, 0.5, 5).teacher(batch().inputs), network()(batch().inputs)) == 0
+    assert F.mse_loss(Distillation.of(tmp_path, 0.5, 5, "float32").teacher(batch().inputs), network()(batch().inputs)) == 0
     with pytest.raises(ConfigError, match="5 outputs where its pupil has 6"):
-        Distillation.of(tmp_path, 0.5, 6)
+        Distillation.of(tmp_path, 0.5, 6, "float32")
 
 
 def recipe(**systems: Any) -> Recipe:

@@ -159,5 +159,5 @@ def test_fine_tuning_learns_from_the_teacher_too(exp, monkeypatch):
     asked, of = [], Distillation.of
     monkeypatch.setattr(Distillation, "of", lambda directory, *facts: asked.append((directory, *facts)) or of(directory, *facts))
     pack.run(wanted)
-    assert asked == [(exp.root / "6-keyword" / "kws_cgs" / "seed1", 0.7, 4)]
+    assert asked == [(exp.root / "6-keyword" / "kws_cgs" / "seed1", 0.7, 4, exp.recipe.kws.matmul)]
     assert "6-keyword/kws_cgs/seed1" in read_json(exp.root / "7-pack" / "pupil" / "seed1" / "stamp.json")["inputs"]
