@@ -173,7 +173,8 @@ class TrainOptions(Options):
     warmup_frames: int = Field(20, ge=0, description="frames that an LSTM hears before the first one of a chunk")
     learning_rate: float = Field(1e-3, gt=0, description="of the first epoch (Adam)")
     min_learning_rate: float = Field(1e-5, gt=0, description="the cosine schedule ends here")
-    sparse_rate: float = Field(0.75, ge=0, le=2, description="power of 1 / density by which a sparse matrix learns faster than the others; 0: as fast")
+    sparse_rate: float = Field(0.75, ge=0, le=2, description="power of 1 / density by which a sparse matrix, or of inputs / rank by which a second factor, "
+        "learns faster than the others; 0: as fast")
     dropout: float = Field(0.1, ge=0, lt=1, description="of hidden outputs during training")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
     max_gradient_norm: float = Field(0.0, ge=0, description="gradients of a step are scaled down to this norm; 0 leaves them alone")

@@ -30,7 +30,7 @@ OPTIONS = TrainOptions(
 )
 CGS = SystemOptions(task="asr", method="cgs", hidden=[32, 32], density=0.25, block=4, dense_output=True)
 DENSE = SystemOptions(task="asr", method="dense", hidden=[32, 32])
-LOWRANK = SystemOptions(task="asr", method="lowrank", hidden=[32, 32], density=0.5)
+LOWRANK = SystemOptions(task="asr", method="lowrank", hidden=[32, 32], density=0.5, dense_output=True)
 
 
 def examples() -> Examples:
