@@ -11,7 +11,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(gt=0)]
 Volts = Annotated[float, Field(ge=0.3, le=1.5)]
 Share = Annotated[float, Field(gt=0, le=1)]
-Method = Literal["dense", "small", "cgs", "hcgs", "guided", "block_magnitude", "group_lasso", "dynamic", "magnitude", "nm", "mpd"]
+Method = Literal["dense", "small", "cgs", "hcgs", "guided", "block_magnitude", "group_lasso", "dynamic", "magnitude", "nm", "mpd", "lowrank"]
 CAN_BE_UNBALANCED = ("cgs", "guided", "block_magnitude", "group_lasso")
 """Methods whose blocks may lie anywhere in a matrix."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -175,7 +175,8 @@ class TrainOptions(Options):
     warmup_frames: int = Field(20, ge=0, description="frames that an LSTM hears before the first one of a chunk")
     learning_rate: float = Field(1e-3, gt=0, description="of the first epoch (Adam)")
     min_learning_rate: float = Field(1e-5, gt=0, description="the cosine schedule ends here")
-    sparse_rate: float = Field(0.75, ge=0, le=2, description="power of 1 / density by which a sparse matrix learns faster than the others; 0: as fast")
+    sparse_rate: float = Field(0.75, ge=0, le=2, description="power of 1 / density by which a sparse matrix, or of inputs / rank by which a second factor, "
+        "learns faster than the others; 0: as fast")
     dropout: float = Field(0.1, ge=0, lt=1, description="of hidden outputs during training")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
     max_gradient_norm: float = Field(0.0, ge=0, description="gradients of a step are scaled down to this norm; 0 leaves them alone")
@@ -245,7 +246,8 @@ class SystemOptions(Options):
     model: Literal["feedforward", "tdnn", "lstm"] = Field("feedforward", description="kind of network; docs/acoustic-models.md says how they differ")
     method: Method = Field(
         description="dense: fully connected; cgs: coarse-grain sparse; hcgs: on two levels; guided, block_magnitude, group_lasso, dynamic, magnitude, nm, mpd: "
-        "rivals that choose by other means, see docs/methods.md; small: dense, narrower, with as many weights as the density leaves"
+        "rivals that choose by other means, see docs/methods.md; lowrank: each matrix a product of two factors, with as many weights as the density leaves; "
+        "small: dense, narrower, with as many"
     )
     hidden: list[Positive] = Field(min_length=1, description="widths of the hidden layers; cells of each layer of an LSTM")
     offsets: list[list[Offset]] = Field(
@@ -265,13 +267,14 @@ class SystemOptions(Options):
     dense_input: bool = Field(False, description="keep the first layer dense")
     dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
     dropout: float | None = Field(None, ge=0, lt=1, description="of this system's networks, in place of nn.dropout or kws.dropout")
-    bits: int | list[int] = Field(6, description="bits of a packed weight, 2 to 8; a list has one for each weight matrix, the output layer's last")
+    bits: int | list[int] = Field(6, description="bits of a packed weight, 2 to 8; a list has one for each weight matrix, the output layer's last; "
+        "both factors of a matrix have the same")
     seeds: list[Seed] = Field([1], min_length=1, description="one network, and one row of the results, for each")
 
     @model_validator(mode="after")
     def _method_fits(self) -> SystemOptions:
         densities, blocks = ([value] if not isinstance(value, list) else value for value in (self.density, self.block))
-        unblocked = ("dense", "small", "magnitude", "mpd")
+        unblocked = ("dense", "small", "magnitude", "mpd", "lowrank")
         if self.method == "dense" and (set(densities) != {1} or set(blocks) != {1}):
             raise ValueError("a dense system has density 1 and block 1; set method = \"cgs\" or remove them")
         if self.method != "dense" and (set(densities) == {1} or (self.method in unblocked) != (set(blocks) == {1})):

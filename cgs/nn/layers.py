@@ -5,6 +5,7 @@ Owns `Spec` and `Network`; the kinds are in `cgs.nn.feedforward`, `cgs.nn.tdnn` 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -15,11 +16,13 @@ from cgs.base.errors import ShapeError
 from cgs.base.options import Fraction, Method, Options, Positive, Share, each
 from cgs.sparse.hierarchy import draw_hierarchical_mask
 from cgs.sparse.layer import BlockSparseLinear
+from cgs.sparse.lowrank import LowRankLinear, rank_of
 from cgs.sparse.mask import BlockMask, draw_mask, layer_seed
 from cgs.sparse.masked import MaskedLinear
 from cgs.sparse.pruning import BLOCK_METHODS, PRUNED, Pruner, block_mask
 
-Layer = nn.Linear | BlockSparseLinear
+Matrix = nn.Linear | BlockSparseLinear
+Layer = Matrix | LowRankLinear
 HE_GAIN = 2.0**0.5
 """Of the first weights before a ReLU."""
 
@@ -83,6 +86,28 @@ class Spec(Options):
                 masks.append(draw_mask(n_out, n_in, block, density, seed))
         return masks
 
+    def ranks(self) -> list[int | None]:
+        """Rank of the two factors that stand for each matrix, None where it is whole. Raises: ConfigError: a matrix too small for its density."""
+        parts = zip(self.shapes(), self.sparse(), each(self.density, len(self.shapes())), strict=True)
+        return [rank_of(*shape, density) if self.method == "lowrank" and sparse and density < 1 else None for shape, sparse, density in parts]
+
+
+@dataclass(frozen=True)
+class Product:
+    """One matrix product of a network, bias added: a layer, or a factor of one.
+
+    Args:
+        matrix: what the inputs are multiplied by.
+        layer: number of the layer that it belongs to, from 0.
+        offsets: frames of the layer below that it reads, side by side.
+        relu: whether a ReLU follows: none does between the factors of a layer, nor after the output layer.
+    """
+
+    matrix: Matrix
+    layer: int
+    offsets: tuple[int, ...]
+    relu: bool
+
 
 class Network(nn.Module):
     """What networks of every kind have.
@@ -92,7 +117,8 @@ class Network(nn.Module):
         masks: a mask for each matrix, None where it is dense; drawn from the spec's seed where not given.
         gains: of the first weights of each matrix: their variance is gain^2 / inputs.
     Attributes:
-        layers: every weight matrix of `spec.shapes()` with its bias; those that a method prunes in training are `MaskedLinear`, until `settle`.
+        layers: every weight matrix of `spec.shapes()` with its bias, whole, in blocks or as two factors; those that a method prunes in training
+            are `MaskedLinear`, until `settle`.
     """
 
     def __init__(self, spec: Spec, masks: list[BlockMask | None] | None, gains: Sequence[float]) -> None:
@@ -101,12 +127,23 @@ class Network(nn.Module):
         self.masks = spec.draw_masks() if masks is None else masks
         generator = torch.Generator().manual_seed(spec.seed)
         pruned = [sparse and (spec.method in PRUNED or not spec.balanced) for sparse in spec.sparse()]
-        parts = zip(spec.shapes(), self.masks, pruned, gains, strict=True)
-        self.layers = nn.ModuleList(_first_layer(shape, mask, prunes, gain, generator) for shape, mask, prunes, gain in parts)
+        parts = zip(spec.shapes(), self.masks, spec.ranks(), pruned, gains, strict=True)
+        self.layers = nn.ModuleList(_first_layer(*part, generator) for part in parts)
 
     def each_layer(self) -> Iterator[Layer]:
         """The layers, typed."""
         yield from self.layers  # type: ignore[misc]
+
+    def products(self) -> list[Product]:
+        """The matrix products of a feed-forward or time-delay network from input to output, as an engine makes them that knows nothing of factors."""
+        told: list[Product] = []
+        for number, (layer, offsets) in enumerate(zip(self.each_layer(), self.spec.layer_offsets(), strict=True)):
+            hidden = number < len(self.layers) - 1
+            if isinstance(layer, LowRankLinear):
+                told += [Product(layer.first, number, offsets, relu=False), Product(layer.second, number, (0,), relu=hidden)]
+            else:
+                told.append(Product(layer, number, offsets, relu=hidden))
+        return told
 
     def pruner(self) -> Pruner:
         """What changes the masks that are chosen in training, none of them where the method has no such."""
@@ -143,8 +180,8 @@ class Network(nn.Module):
 
 
 def feature_major(layer: Layer, x: torch.Tensor) -> torch.Tensor:
-    """(n_in, T) -> (n_out, T) through either kind of layer."""
-    if isinstance(layer, BlockSparseLinear):
+    """(n_in, T) -> (n_out, T) through a layer of any kind."""
+    if isinstance(layer, BlockSparseLinear | LowRankLinear):
         return layer.feature_major(x)
     return torch.addmm(layer.bias[:, None], layer.weight, x)
 
@@ -175,13 +212,15 @@ def spliced(x: torch.Tensor, offsets: Sequence[int]) -> torch.Tensor:
 def _n_kept(layer: Layer, mask: BlockMask | None) -> int:
     if mask:
         return mask.n_weights_kept
-    return layer.n_weights_kept if isinstance(layer, MaskedLinear) else layer.out_features * layer.in_features
+    return layer.n_weights_kept if isinstance(layer, MaskedLinear | LowRankLinear) else layer.out_features * layer.in_features
 
 
-def _first_layer(shape: tuple[int, int], mask: BlockMask | None, prunes: bool, gain: float, generator: torch.Generator) -> Layer:
+def _first_layer(shape: tuple[int, int], mask: BlockMask | None, rank: int | None, prunes: bool, gain: float, generator: torch.Generator) -> Layer:
     if mask is not None:
         return BlockSparseLinear(mask, generator, gain)
     n_out, n_in = shape
+    if rank is not None:
+        return LowRankLinear(n_in, n_out, rank, generator, gain)
     if prunes:
         return MaskedLinear(n_in, n_out, generator, gain)
     layer = nn.utils.skip_init(nn.Linear, n_in, n_out)

@@ -17,6 +17,7 @@ from cgs.nn.dropout import share_of_minibatch
 from cgs.nn.network import Network
 from cgs.nn.parallel import Group
 from cgs.sparse.layer import BlockSparseLinear
+from cgs.sparse.lowrank import LowRankLinear
 from cgs.sparse.masked import MaskedLinear
 
 STEPS_A_LOOK = 50
@@ -46,7 +47,7 @@ def autocast(matmul: str, device: torch.device) -> torch.autocast:
 
 def make_optimiser(network: torch.nn.Module, options: TrainOptions) -> torch.optim.AdamW:
     """AdamW whose decay spares biases, each sparse matrix a group of its own; one fused kernel, several times faster on a CPU than the loop over tensors."""
-    sparse = [layer.weight for layer in sparse_layers(network)]
+    sparse = [weight for weight, _ in sparse_weights(network)]
     weights = [p for name, p in network.named_parameters() if not name.endswith("bias") and all(p is not own for own in sparse)]
     biases = [p for name, p in network.named_parameters() if name.endswith("bias")]
     groups: list[dict[str, Any]] = [{"params": [weight], "weight_decay": options.weight_decay} for weight in sparse]
@@ -54,9 +55,18 @@ def make_optimiser(network: torch.nn.Module, options: TrainOptions) -> torch.opt
     return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
 
 
-def sparse_layers(network: torch.nn.Module) -> list[BlockSparseLinear | MaskedLinear]:
-    """Layers of which not all weights exist, or may not all exist one day."""
-    return [layer for layer in network.modules() if isinstance(layer, BlockSparseLinear | MaskedLinear)]
+def sparse_weights(network: torch.nn.Module) -> list[tuple[torch.Tensor, float]]:
+    """Weights whose outputs have fewer inputs than a whole matrix would give them, or may have one day, and the share that they have.
+
+    Of a matrix some of whose weights exist it is its density; of the second of two factors, their rank of all inputs: the first has them all.
+    """
+    told: list[tuple[torch.Tensor, float]] = []
+    for layer in network.modules():
+        if isinstance(layer, BlockSparseLinear | MaskedLinear):
+            told.append((layer.weight, layer.n_weights_kept / (layer.in_features * layer.out_features)))
+        elif isinstance(layer, LowRankLinear):
+            told.append((layer.second.weight, layer.rank / layer.in_features))
+    return told
 
 
 def set_rates(optimiser: torch.optim.Optimizer, network: torch.nn.Module, options: TrainOptions, epochs_done: float) -> None:
@@ -64,10 +74,10 @@ def set_rates(optimiser: torch.optim.Optimizer, network: torch.nn.Module, option
 
     A sparse matrix learns faster by (1 / density)^`sparse_rate`: with 1, an output changes as much in a step as if all its inputs
     were there. Source: Dey and others 2024 (arXiv 2405.15743), after Yang and others 2022 (arXiv 2203.03466). Differs: densities as they are at
-    the step, for masks that are chosen in training.
+    the step, for masks that are chosen in training; the second of two factors counts as a matrix of so few inputs.
     """
-    rate, sparse = cosine_rate(options, epochs_done), sparse_layers(network)
-    scales = [(layer.n_weights_kept / (layer.in_features * layer.out_features)) ** -options.sparse_rate for layer in sparse]
+    rate = cosine_rate(options, epochs_done)
+    scales = [share**-options.sparse_rate for _, share in sparse_weights(network)]
     for settings, scale in zip(optimiser.param_groups, [*scales, 1.0, 1.0], strict=True):
         settings["lr"] = rate * scale
 

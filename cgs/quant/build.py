@@ -11,7 +11,7 @@ import torch
 
 from cgs.base.errors import DataError
 from cgs.base.options import PackOptions, each
-from cgs.nn.layers import Layer, Network, feature_major, spliced
+from cgs.nn.layers import Matrix, Network, Product, feature_major, spliced
 from cgs.quant.formats import ACCUMULATOR_BITS, MAX_SHIFT, FixedPoint, choose_format, fitting_format
 from cgs.quant.model import PackedLayer, PackedModel
 from cgs.sparse.layer import BlockSparseLinear
@@ -22,11 +22,11 @@ SAMPLE_VALUES = 1 << 20
 
 @dataclass(frozen=True)
 class LayerFormats:
-    """Formats of one layer.
+    """Formats of one packed layer, which is one of `Network.products()`.
 
     Args:
         weight, bias, input: of the integers the layer reads.
-        output: of a hidden layer's unsigned outputs, the next layer's input; None in the last layer.
+        output: of a hidden layer's outputs, the next layer's input: unsigned after a ReLU, signed without one; None in the last layer.
     """
 
     weight: FixedPoint
@@ -41,12 +41,12 @@ class LayerFormats:
 
 
 def sample_activations(network: Network, inputs: torch.Tensor) -> list[np.ndarray]:
-    """What every layer of the float network reads.
+    """What every matrix of the float network is multiplied by.
 
     Args:
         network: float network, feed-forward or time-delay.
         inputs: a sample of training frames as the network takes them: (T, D) spliced, or (N, T, D) with context.
-    Returns: one flat float32 array for each layer, at most `SAMPLE_VALUES` values of it.
+    Returns: one flat float32 array for each of `Network.products()`, at most `SAMPLE_VALUES` values of it.
     Raises: DataError: no frames.
     """
     if not len(inputs):
@@ -54,9 +54,10 @@ def sample_activations(network: Network, inputs: torch.Tensor) -> list[np.ndarra
     x = by_frame(inputs)
     samples = [_sample(x)]
     with torch.no_grad():
-        for layer, offsets in list(zip(network.each_layer(), network.spec.layer_offsets(), strict=True))[:-1]:
-            x = spliced(x, offsets)
-            x = torch.relu(feature_major(layer, x.flatten(1))).unflatten(1, x.shape[1:])
+        for product in network.products()[:-1]:
+            x = spliced(x, product.offsets)
+            x = feature_major(product.matrix, x.flatten(1)).unflatten(1, x.shape[1:])
+            x = torch.relu(x) if product.relu else x
             samples.append(_sample(x))
     return samples
 
@@ -72,35 +73,36 @@ def _sample(x: torch.Tensor) -> np.ndarray:
 
 
 def choose_formats(network: Network, activations: list[np.ndarray], bits: int | list[int], options: PackOptions) -> list[LayerFormats]:
-    """Formats of every layer: least squared error for weights and activations, no saturation for biases.
+    """Formats of every packed layer: least squared error for weights and activations, no saturation for biases.
 
     Args:
         network: float network, as trained or as fine-tuned.
         activations: from `sample_activations`.
-        bits: of a weight, 2 to 8; of all layers, or of each.
+        bits: of a weight, 2 to 8; of all the network's layers, or of each: factors of a layer have the same.
         options: bits of activations and biases, levels of weights.
     """
-    widths = each(bits, len(activations))
-    weights = [weight_format(layer, width, options) for layer, width in zip(network.each_layer(), widths, strict=True)]
-    return fitted_formats(network, weights, activation_formats(activations, options), options)
+    widths = each(bits, len(network.layers))
+    weights = [weight_format(product.matrix, widths[product.layer], options) for product in network.products()]
+    return fitted_formats(network, weights, activation_formats(network, activations, options), options)
 
 
-def weight_format(layer: Layer, bits: int, options: PackOptions) -> FixedPoint:
-    """The format of least squared error of a layer's weights."""
-    return choose_format(real_weights(layer), bits, symmetric=options.levels == "symmetric")
+def weight_format(matrix: Matrix, bits: int, options: PackOptions) -> FixedPoint:
+    """The format of least squared error of a matrix's weights."""
+    return choose_format(real_weights(matrix), bits, symmetric=options.levels == "symmetric")
 
 
-def activation_formats(activations: list[np.ndarray], options: PackOptions) -> list[FixedPoint]:
-    """The format of least squared error of what every layer reads; the first alone is signed."""
-    return [choose_format(values, options.activation_bits, signed=number == 0) for number, values in enumerate(activations)]
+def activation_formats(network: Network, activations: list[np.ndarray], options: PackOptions) -> list[FixedPoint]:
+    """The format of least squared error of what every matrix is multiplied by; signed unless it comes out of a ReLU."""
+    signed = [True, *(not product.relu for product in network.products()[:-1])]
+    return [choose_format(values, options.activation_bits, either) for values, either in zip(activations, signed, strict=True)]
 
 
 def fitted_formats(network: Network, weights: Sequence[FixedPoint], activations: Sequence[FixedPoint], options: PackOptions) -> list[LayerFormats]:
-    """Formats of every layer out of those of its weights and of what it reads: biases that fit, outputs that a shift can reach."""
+    """Formats of every packed layer out of those of its weights and of what it reads: biases that fit, outputs that a shift can reach."""
     inputs, formats = activations[0], []
-    for layer, weight, wanted in zip(network.each_layer(), weights, [*activations[1:], None], strict=True):
+    for product, weight, wanted in zip(network.products(), weights, [*activations[1:], None], strict=True):
         narrow = weight.fraction_bits + inputs.fraction_bits
-        bias = fitting_format(layer.bias.detach().cpu().double().numpy(), options.bias_bits)
+        bias = fitting_format(product.matrix.bias.detach().cpu().double().numpy(), options.bias_bits)
         bias = replace(bias, fraction_bits=min(bias.fraction_bits, narrow))
         output = wanted and replace(wanted, fraction_bits=int(np.clip(wanted.fraction_bits, narrow - MAX_SHIFT, narrow)))
         formats.append(LayerFormats(weight, bias, inputs, output))
@@ -108,10 +110,10 @@ def fitted_formats(network: Network, weights: Sequence[FixedPoint], activations:
     return formats
 
 
-def real_weights(layer: Layer) -> np.ndarray:
-    """The weights of a layer that exist, flat float64; padding of edge blocks left out."""
-    weight = layer.weight.detach().cpu().double().numpy()
-    return weight[layer.mask.real_weights] if isinstance(layer, BlockSparseLinear) else weight.ravel()
+def real_weights(matrix: Matrix) -> np.ndarray:
+    """The weights of a matrix that exist, flat float64; padding of edge blocks left out."""
+    weight = matrix.weight.detach().cpu().double().numpy()
+    return weight[matrix.mask.real_weights] if isinstance(matrix, BlockSparseLinear) else weight.ravel()
 
 
 def quantise(network: Network, formats: list[LayerFormats], meta: dict[str, Any]) -> PackedModel:
@@ -123,13 +125,13 @@ def quantise(network: Network, formats: list[LayerFormats], meta: dict[str, Any]
         meta: description that the packed file keeps; see `PackedModel`.
     Raises: ShapeError: an accumulator may overflow; names the layer.
     """
-    parts = zip(network.each_layer(), formats, network.spec.layer_offsets(), strict=True)
-    model = PackedModel(tuple(_quantise_layer(*part) for part in parts), meta)
+    model = PackedModel(tuple(_quantise_layer(*part) for part in zip(network.products(), formats, strict=True)), meta)
     model.check()
     return model
 
 
-def _quantise_layer(layer: Layer, form: LayerFormats, offsets: tuple[int, ...]) -> PackedLayer:
+def _quantise_layer(product: Product, form: LayerFormats) -> PackedLayer:
+    layer = product.matrix
     mask = layer.mask if isinstance(layer, BlockSparseLinear) else None
     weight = layer.weight.detach().cpu().double().numpy()
     return PackedLayer(
@@ -148,6 +150,7 @@ def _quantise_layer(layer: Layer, form: LayerFormats, offsets: tuple[int, ...]) 
         input_fraction_bits=form.input.fraction_bits,
         output_bits=form.output.bits if form.output else ACCUMULATOR_BITS,
         output_fraction_bits=form.output.fraction_bits if form.output else form.accumulator_fraction_bits,
-        relu=form.output is not None,
-        offsets=offsets,
+        relu=product.relu,
+        output_signed=form.output is not None and form.output.signed,
+        offsets=product.offsets,
     )

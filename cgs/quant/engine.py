@@ -31,7 +31,7 @@ class _Layer:
             self.panels = layer.weights.transpose(0, 2, 1, 3).reshape(layer.n_block_rows, block, -1).astype(self.dtype)
         self.bias = layer.aligned_bias().astype(self.dtype)[:, None]
         self.scale = self.dtype(2.0**-layer.shift)
-        self.high = self.dtype((1 << layer.output_bits) - 1) if layer.relu else None
+        self.low, self.high = layer.output_format.low, layer.output_format.high
 
     def accumulate(self, x: np.ndarray) -> np.ndarray:
         """Sums of products plus bias (plus half a unit of the output): (n_in padded, T) integers -> (n_out, T) integers."""
@@ -52,7 +52,7 @@ class _Layer:
         """Arithmetic shift right and saturation, in place; the half is in the bias already."""
         sums *= self.scale
         np.floor(sums, out=sums)
-        return np.clip(sums, 0, self.high, out=sums)
+        return np.clip(sums, self.low, self.high, out=sums)
 
 
 class IntegerEngine:
@@ -104,7 +104,7 @@ class IntegerEngine:
             outputs[0].append(x.T.astype(np.int32))
             for number, layer in enumerate(self._layers, start=1):
                 x = layer.accumulate(_padded(x, layer))
-                x = layer.requantise(x) if layer.layer.relu else x
+                x = layer.requantise(x) if layer.layer.hidden else x
                 outputs[number].append(x.T.astype(np.int32))
         return [np.concatenate(chunks) for chunks in outputs]
 

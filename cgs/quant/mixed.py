@@ -12,7 +12,7 @@ from cgs.base.log import LOG
 from cgs.base.options import PackOptions
 from cgs.nn.layers import Network
 from cgs.nn.train import Examples
-from cgs.quant.build import activation_formats, fitted_formats, weight_format
+from cgs.quant.build import activation_formats, fitted_formats, real_weights, weight_format
 from cgs.quant.formats import FixedPoint
 from cgs.quant.qat import FakeQuantised
 
@@ -52,16 +52,17 @@ def lower_bits(network: Network, activations: list[np.ndarray], examples: Exampl
     Returns: the steps; none where the mean is low enough already. They end early where every layer has 2 bits.
     Source: more than one precision in a coarse-grain sparse network is an idea of Kadetotad, Seo and others; the greedy search is ours.
     """
-    layers = list(network.each_layer())
-    n_weights = [mask.n_weights_kept if mask else layer.weight.numel() for mask, layer in zip(network.masks, layers, strict=True)]
-    inputs, batch = activation_formats(activations, options), examples.held_out.batch(examples.held_out.spread(SENSITIVITY_FRAMES))
+    products, n_weights = network.products(), [0] * len(network.layers)
+    for product in products:
+        n_weights[product.layer] += real_weights(product.matrix).size
+    inputs, batch = activation_formats(network, activations, options), examples.held_out.batch(examples.held_out.spread(SENSITIVITY_FRAMES))
 
     @functools.cache
-    def form(layer: int, width: int) -> FixedPoint:
-        return weight_format(layers[layer], width, options)
+    def form(product: int, width: int) -> FixedPoint:
+        return weight_format(products[product].matrix, width, options)
 
     def loss(widths: list[int]) -> float:
-        formats = fitted_formats(network, [form(layer, width) for layer, width in enumerate(widths)], inputs, options)
+        formats = fitted_formats(network, [form(number, widths[product.layer]) for number, product in enumerate(products)], inputs, options)
         with torch.inference_mode():
             return float(examples.objective(FakeQuantised(network, formats).eval()(batch.inputs).contiguous(), batch))
 

@@ -42,8 +42,10 @@ class PackedLayer:
         weight_fraction_bits: of a weight.
         bias_bits, bias_fraction_bits: of a bias; it is shifted left to the accumulator's fraction bits.
         input_bits, input_signed, input_fraction_bits: of an input.
-        output_bits, output_fraction_bits: of an unsigned output after the ReLU; 32 and the accumulator's fraction bits where `relu` is false.
-        relu: hidden layer; the last layer gives its accumulators.
+        output_bits, output_fraction_bits: of an output of a hidden layer; 32 and the accumulator's fraction bits in the last layer, which gives
+            its accumulators.
+        relu: hidden layer with a ReLU, whose outputs are unsigned.
+        output_signed: hidden layer without one, whose outputs are signed: the first of two factors of a matrix.
         offsets: frames of the layer below whose values are the inputs, side by side, relative to the current frame and rising.
     """
 
@@ -64,6 +66,7 @@ class PackedLayer:
     output_fraction_bits: int
     relu: bool
     offsets: tuple[int, ...] = (0,)
+    output_signed: bool = False
 
     @property
     def n_below(self) -> int:
@@ -91,11 +94,6 @@ class PackedLayer:
         return kept_weights(self.n_in, self.n_out, self.block, self.kept) if self.kept is not None else self.n_in * self.n_out
 
     @property
-    def n_parameters_dense(self) -> int:
-        """Weights and biases of a dense layer of this shape."""
-        return (self.n_in + 1) * self.n_out
-
-    @property
     def index_bits(self) -> int:
         """Bits of a stored block column."""
         return max(self.n_block_columns - 1, 0).bit_length()
@@ -109,6 +107,16 @@ class PackedLayer:
     def shift(self) -> int:
         """Right shift from accumulator to output, 0 in the last layer."""
         return self.accumulator_fraction_bits - self.output_fraction_bits
+
+    @property
+    def hidden(self) -> bool:
+        """True where outputs are narrowed for a next layer."""
+        return self.relu or self.output_signed
+
+    @property
+    def output_format(self) -> FixedPoint:
+        """Format of an output."""
+        return FixedPoint(self.output_bits, self.output_fraction_bits, not self.relu)
 
     @property
     def input_format(self) -> FixedPoint:
@@ -154,9 +162,11 @@ class PackedLayer:
             return f"{self.bits}-bit weights, {self.bias_bits}-bit biases, {self.input_bits}-bit inputs"
         if min(fractions) < low or max(fractions) > high or not 0 <= self.accumulator_fraction_bits - self.bias_fraction_bits <= MAX_SHIFT:
             return f"fraction bits {fractions} of weight, input and bias"
-        if self.relu and not (4 <= self.output_bits <= 16 and 0 <= self.shift <= MAX_SHIFT):
+        if self.relu and self.output_signed:
+            return "a ReLU and signed outputs"
+        if self.hidden and not (4 <= self.output_bits <= 16 and 0 <= self.shift <= MAX_SHIFT):
             return f"{self.output_bits}-bit outputs after a shift by {self.shift}"
-        if not self.relu and (self.output_bits, self.shift) != (ACCUMULATOR_BITS, 0):
+        if not self.hidden and (self.output_bits, self.shift) != (ACCUMULATOR_BITS, 0):
             return f"{self.output_bits}-bit outputs after a shift by {self.shift} in the last layer"
         if self.kept is not None:
             kept = self.kept
@@ -205,6 +215,16 @@ class PackedModel:
         return self.layers[-1].n_out
 
     @property
+    def n_parameters_dense(self) -> int:
+        """Weights and biases of the dense network of this shape, in which a layer of signed outputs and the one after it, two factors, are one."""
+        n_parameters, n_in = 0, 0
+        for layer in self.layers:
+            n_in = n_in or layer.n_in
+            if not layer.output_signed:
+                n_parameters, n_in = n_parameters + (n_in + 1) * layer.n_out, 0
+        return n_parameters
+
+    @property
     def context(self) -> tuple[int, int]:
         """Frames before and after the current one that the layers read by their offsets; (0, 0) of a feed-forward network."""
         return -sum(layer.offsets[0] for layer in self.layers), sum(layer.offsets[-1] for layer in self.layers)
@@ -216,10 +236,10 @@ class PackedModel:
         for number, layer in enumerate(self.layers, start=1):
             if why := layer.problem():
                 return f"layer {number}: {why}"
-            if layer.relu != (number < len(self.layers)):
-                return f"layer {number}: a ReLU belongs after every layer but the last"
+            if layer.hidden != (number < len(self.layers)):
+                return f"layer {number}: a ReLU or signed outputs belong to every layer but the last"
         for number, (above, below) in enumerate(zip(self.layers, self.layers[1:], strict=False), start=2):
-            gives = (above.n_out, above.output_bits, above.output_fraction_bits, False)
+            gives = (above.n_out, above.output_bits, above.output_fraction_bits, above.output_signed)
             if gives != (below.n_below, below.input_bits, below.input_fraction_bits, below.input_signed):
                 return f"layer {number}: its inputs are not what layer {number - 1} gives"
         return ""

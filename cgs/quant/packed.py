@@ -20,13 +20,16 @@ from cgs.quant.sections import INDEX_FORMS, PLAIN, WEIGHT_FORMS, Reader, Section
 __all__ = ["PackedLayer", "PackedModel", "decode", "encode", "read_packed", "write_packed"]
 
 MAGIC = b"\x89CGS\r\n\x1a\n"
-VERSIONS = FRAME_BY_FRAME, WITH_OFFSETS, WITH_FORMS = 1, 2, 3
+VERSIONS = FRAME_BY_FRAME, WITH_OFFSETS, WITH_FORMS, WITH_LINEAR = 1, 2, 3, 4
 """Version 1 holds networks whose layers read one frame, version 2 others; version 3 either, with some section in a form that is not
-plain. The oldest that holds a network is written, so that files stay what they were."""
+plain; version 4 all that, with some hidden layer that is linear. The oldest that holds a network is written, so that files stay what they were."""
 FILE_HEADER = struct.Struct("<8sHHII")
-LAYER_HEADER = struct.Struct("<IIHHBBBBBBbbbbBB")
+LAYER_HEADER, LAYER_HEADER_4 = struct.Struct("<IIHHBBBBBBbbbbBB"), struct.Struct("<IIHHBBBBBBbbbbBBH")
+"""Version 4 has two bytes more, which are 0."""
 DIGEST_BYTES = 32
-INPUT_SIGNED, RELU = 1, 2
+WEIGHT_FORM = 15
+"""Place of the form of the weights among the values of a layer header."""
+INPUT_SIGNED, RELU, OUTPUT_SIGNED = 1, 2, 4
 MAX_META_BYTES = 4096
 
 
@@ -48,6 +51,8 @@ def encode(model: PackedModel) -> bytes:
     version = WITH_OFFSETS if any(layer.offsets != (0,) for layer in model.layers) else FRAME_BY_FRAME
     if any((each.index_form, each.weight_form) != (PLAIN, PLAIN) for each in sections):
         version = WITH_FORMS
+    if any(layer.output_signed for layer in model.layers):
+        version = WITH_LINEAR
     parts = [_layer_header(layer, each, version) for layer, each in zip(model.layers, sections, strict=True)] + [meta]
     for layer, each in zip(model.layers, sections, strict=True):
         parts += [np.array(layer.offsets[: _n_offsets(layer, version)], dtype=np.int8).tobytes(), each.index, each.weights, each.bias]
@@ -58,16 +63,20 @@ def encode(model: PackedModel) -> bytes:
 
 
 def _n_offsets(layer: PackedLayer, version: int) -> int:
-    """How many offsets the file holds: version 1 has none, version 3 leaves out those of a layer that reads the current frame alone."""
-    return 0 if version == FRAME_BY_FRAME or (version == WITH_FORMS and layer.offsets == (0,)) else len(layer.offsets)
+    """How many offsets the file holds: version 1 has none, from version 3 on those of a layer that reads the current frame alone are left out."""
+    return 0 if version == FRAME_BY_FRAME or (version >= WITH_FORMS and layer.offsets == (0,)) else len(layer.offsets)
+
+
+def _header_struct(version: int) -> struct.Struct:
+    return LAYER_HEADER_4 if version == WITH_LINEAR else LAYER_HEADER
 
 
 def _layer_header(layer: PackedLayer, sections: Sections, version: int) -> bytes:
-    flags = INPUT_SIGNED * layer.input_signed + RELU * layer.relu
-    forms = INDEX_FORMS.index(sections.index_form), WEIGHT_FORMS.index(sections.weight_form)
-    return LAYER_HEADER.pack(
+    flags = INPUT_SIGNED * layer.input_signed + RELU * layer.relu + OUTPUT_SIGNED * layer.output_signed
+    rest = [INDEX_FORMS.index(sections.index_form), WEIGHT_FORMS.index(sections.weight_form), *([0] if version == WITH_LINEAR else [])]
+    return _header_struct(version).pack(
         layer.n_in, layer.n_out, layer.block, layer.kept_per_row, layer.bits, layer.bias_bits, layer.input_bits, layer.output_bits, flags,
-        _n_offsets(layer, version), layer.weight_fraction_bits, layer.bias_fraction_bits, layer.input_fraction_bits, layer.output_fraction_bits, *forms,
+        _n_offsets(layer, version), layer.weight_fraction_bits, layer.bias_fraction_bits, layer.input_fraction_bits, layer.output_fraction_bits, *rest,
     )  # fmt: skip
 
 
@@ -101,7 +110,8 @@ def decode(data: bytes, name: str) -> PackedModel:
     Raises: FormatError: truncated, altered, of another version or not ours.
     """
     version, n_layers, n_meta = _checked(data, name)
-    headers_end = FILE_HEADER.size + n_layers * LAYER_HEADER.size
+    layout = _header_struct(version)
+    headers_end = FILE_HEADER.size + n_layers * layout.size
     end = len(data) - DIGEST_BYTES
     if headers_end + n_meta > end:
         raise _inconsistent(name, f"{n_layers} layers and {n_meta} bytes of description do not fit in it")
@@ -111,7 +121,7 @@ def decode(data: bytes, name: str) -> PackedModel:
         raise _inconsistent(name, "its description is not JSON") from error
     if not isinstance(meta, dict):
         raise _inconsistent(name, "its description is not a JSON object")
-    headers = [LAYER_HEADER.unpack_from(data, FILE_HEADER.size + number * LAYER_HEADER.size) for number in range(n_layers)]
+    headers = list(layout.iter_unpack(data[FILE_HEADER.size : headers_end]))
     reader, layers = Reader(memoryview(data)[headers_end + n_meta : end]), []
     for number, header in enumerate(headers, start=1):
         try:
@@ -120,7 +130,7 @@ def decode(data: bytes, name: str) -> PackedModel:
             raise _inconsistent(f"{name}: layer {number}", str(error)) from error
     if len(reader.rest):
         raise _inconsistent(name, f"{len(reader.rest)} bytes after the last layer")
-    model = PackedModel(tuple(layers), meta, "smallest" if any(header[-1] for header in headers) else "plain")
+    model = PackedModel(tuple(layers), meta, "smallest" if any(header[WEIGHT_FORM] for header in headers) else "plain")
     if why := model.problem():
         raise _inconsistent(name, why)
     return model
@@ -151,10 +161,12 @@ def _inconsistent(name: str, why: str) -> FormatError:
 
 def _read_layer(reader: Reader, header: tuple[int, ...], version: int) -> PackedLayer:
     """The next layer. Raises: ValueError: what no writer writes."""
-    n_in, n_out, block, n_kept, bits, bias_bits, input_bits, output_bits, flags, n_offsets, weight_f, bias_f, input_f, output_f, index, weight = header
+    n_in, n_out, block, n_kept, bits, bias_bits, input_bits, output_bits, flags, n_offsets, *fractions, index, weight = header[: WEIGHT_FORM + 1]
+    weight_f, bias_f, input_f, output_f = fractions
     has_offsets = {FRAME_BY_FRAME: not n_offsets, WITH_OFFSETS: n_offsets > 0}.get(version, True)
-    n_forms = (len(INDEX_FORMS), len(WEIGHT_FORMS)) if version == WITH_FORMS else (1, 1)
-    if not has_offsets or flags & ~(INPUT_SIGNED | RELU) or index >= n_forms[0] or weight >= n_forms[1]:
+    n_forms = (len(INDEX_FORMS), len(WEIGHT_FORMS)) if version >= WITH_FORMS else (1, 1)
+    known_flags = INPUT_SIGNED | RELU | (OUTPUT_SIGNED if version == WITH_LINEAR else 0)
+    if not has_offsets or flags & ~known_flags or index >= n_forms[0] or weight >= n_forms[1] or any(header[WEIGHT_FORM + 1 :]):
         raise ValueError("reserved fields that are not zero, or no frame offsets")
     rows, columns = (-(-n_out // block), -(-n_in // block)) if block else (0, 0)
     if bool(block) != bool(n_kept) or not n_in or not n_out or block > MAX_BLOCK or n_kept > columns or (index and not block):
@@ -166,7 +178,7 @@ def _read_layer(reader: Reader, header: tuple[int, ...], version: int) -> Packed
     formats: dict[str, Any] = {
         "bits": bits, "weight_fraction_bits": weight_f, "bias_bits": bias_bits, "bias_fraction_bits": bias_f,
         "input_bits": input_bits, "input_signed": bool(flags & INPUT_SIGNED), "input_fraction_bits": input_f,
-        "output_bits": output_bits, "output_fraction_bits": output_f, "relu": bool(flags & RELU),
+        "output_bits": output_bits, "output_fraction_bits": output_f, "relu": bool(flags & RELU), "output_signed": bool(flags & OUTPUT_SIGNED),
         "offsets": tuple(reader.values(n_offsets, 8, signed=True).tolist()) or (0,),
     }  # fmt: skip
     form = WEIGHT_FORMS[weight]

@@ -58,7 +58,7 @@ class FakeQuantised(Network):
 
     Args:
         network: a trained network, feed-forward or time-delay.
-        formats: one for each layer.
+        formats: one for each of the network's products.
     """
 
     def __init__(self, network: Network, formats: list[LayerFormats]) -> None:
@@ -72,13 +72,13 @@ class FakeQuantised(Network):
         """Inputs as the float network takes them -> logits of the quantised network."""
         dropout, one_frame_each = self.spec.dropout if self.training else 0.0, x.ndim == 2
         x = rounded(by_frame(x), self.formats[0].input)
-        for layer, form, offsets in zip(self.each_layer(), self.formats, self.spec.layer_offsets(), strict=True):
-            x = spliced(x, offsets)
+        for product, form in zip(self.products(), self.formats, strict=True):
+            x, layer = spliced(x, product.offsets), product.matrix
             frames, columns = x.shape[1:], x.flatten(1)
             weight, bias = rounded(layer.weight, form.weight), rounded(layer.bias, form.bias)
             x = layer.feature_major(columns, weight, bias) if isinstance(layer, BlockSparseLinear) else torch.addmm(bias[:, None], weight, columns)
             if form.output:
                 x = rounded(x, form.output, half_up=True)
-                x = relu_dropout(x, dropout, axis=1) if dropout else x
+                x = relu_dropout(x, dropout, axis=1) if dropout and product.relu else x
             x = x.unflatten(1, frames)
         return x[:, 0].t() if one_frame_each else x.permute(1, 2, 0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cgs.nn.layers import Layer, Network
+from cgs.nn.layers import Matrix, Network
 from cgs.nn.train import Examples, evaluate
 from cgs.quant.formats import FINER_SCALES, FixedPoint
 
@@ -41,8 +41,8 @@ def rounded_groups(groups: np.ndarray, bits: int, an_octave: int) -> np.ndarray:
     return best
 
 
-def rounded_weights(layer: Layer, bits: int, kind: str) -> torch.Tensor:
-    """A layer's weights rounded in one of `KINDS`."""
+def rounded_weights(layer: Matrix, bits: int, kind: str) -> torch.Tensor:
+    """A matrix's weights rounded in one of `KINDS`."""
     an_octave, by_block = KINDS[kind]
     weight = layer.weight.detach().cpu().double().numpy()
     n_blocks = int(np.prod(weight.shape[:-2])) if weight.ndim > 2 else len(weight)
@@ -62,7 +62,7 @@ def scale_study(network: Network, examples: Examples, bits: int) -> dict[str, di
     found: dict[str, dict[str, Any]] = {}
     for kind in KINDS:
         tried, noise = copy.deepcopy(network), []
-        for layer in tried.each_layer():
+        for layer in (product.matrix for product in tried.products()):
             rounded = rounded_weights(layer, bits, kind)
             noise.append(float((rounded - layer.weight.detach()).square().sum() / layer.weight.detach().square().sum()))
             layer.weight.data = rounded

@@ -27,7 +27,7 @@ def sizes(model: PackedModel) -> dict[str, Any]:
     """Bytes of the file and of its parts, and the reduction against floating point.
 
     Returns: bits (of a weight; the mean over weights, rounded to 0.01, where layers differ), bits_by_layer, activation_bits, n_weights_dense
-        (weights and biases of the dense network of this shape), n_weights_kept (weights that exist, without biases: all of a
+        (weights and biases of the dense network of this shape, see `PackedModel`), n_weights_kept (weights that exist, without biases: all of a
         dense layer), n_weights_not_zero, weights_bytes, index_bytes, bias_bytes, file_bytes, forms (each layer's "index" and "weights", null where
         a dense layer has no index), bytes_by_form ("index" and "weights" of all layers, each in that form where a layer has it, else
         plain), float32_bytes and float64_bytes (of the dense network), reduction_vs_float32 and _float64 (fractions of those, indices,
@@ -36,7 +36,7 @@ def sizes(model: PackedModel) -> dict[str, Any]:
     """
     sections = [layer_sections(layer, model.storage) for layer in model.layers]
     index_bytes, weights_bytes, bias_bytes = np.array([each.n_bytes for each in sections]).sum(axis=0).tolist()
-    n_dense, n_kept = (sum(getattr(layer, what) for layer in model.layers) for what in ("n_parameters_dense", "n_weights"))
+    n_dense, n_kept = model.n_parameters_dense, sum(layer.n_weights for layer in model.layers)
     widths, file_bytes = [layer.bits for layer in model.layers], len(encode(model))
     mean_bits = sum(layer.bits * layer.n_weights for layer in model.layers) / n_kept
     return {
@@ -92,6 +92,7 @@ def _describe_layer(layer: PackedLayer, storage: str) -> dict[str, Any]:
         "input_signed": layer.input_signed,
         "input_fraction_bits": layer.input_fraction_bits,
         "output_bits": layer.output_bits,
+        "output_signed": layer.output_signed,
         "output_fraction_bits": layer.output_fraction_bits,
         "accumulator_bits_needed": layer.accumulator_bound().bit_length() + 1,
         "index_form": sections.index_form if layer.block else None,

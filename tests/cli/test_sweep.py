@@ -115,6 +115,23 @@ def test_points_share_networks_and_have_a_row_each(planted: Path, sweep: Callabl
     assert main([word for word in words(planted) if word not in ("--sweep", "some")] + ["--stop-stage", "7", "--dry-run"]) == 0
 
 
+def test_a_point_of_low_rank_goes_through_every_stage_or_is_not_possible(planted: Path, sweep: Callable[..., str]) -> None:
+    table = 'base = "sparse"\nmethod = "lowrank"\nblock = 1\n'
+    (planted / "sweeps" / "some.toml").write_text(f"[[points]]\n{table}density = [0.01, [0.5, 0.25, 1.0]]\n")
+    told = sweep(planted)
+    assert "not possible: lowrank: density 0.01 of a 32 x " in told
+    row, impossible = sorted(results(planted)["rows"], key=lambda row: row["status"])
+    assert (row["status"], impossible["status"]) == ("done", "not possible") and row["power_w"] > 0 and row["difference"]["baseline"] == "words"
+    name = row["system"]
+    trained = json.loads((planted / f"exp/5-acoustic/{name}/seed1/model.json").read_text())
+    facts = json.loads((planted / f"exp/7-pack/{name}/seed1/pack.json").read_text())
+    widths = [trained["spec"]["n_in"], 32, 32, trained["spec"]["n_out"]]
+    n_dense = sum((n_in + 1) * n_out for n_in, n_out in zip(widths, widths[1:], strict=False))
+    assert row["n_weights_kept"] == trained["n_weights_kept"] < 0.6 * trained["n_weights"] and facts["n_weights_dense"] == n_dense
+    assert row["fraction_of_float32"] == pytest.approx(row["file_bytes"] / (4 * n_dense))
+    assert cgs(["export", str(planted / "exp"), "--system", name, "--out", str(planted / "model")]) == 0
+
+
 def test_a_killed_sweep_goes_on_and_ends_like_an_unbroken_one(planted: Path, sweep: Callable[..., str]) -> None:
     shutil.copytree(planted, planted / "unbroken", ignore=shutil.ignore_patterns("unbroken"))
     exp, start = planted / "exp", [sys.executable, "-m", "cgs.cli.recipe", *words(planted)]

@@ -125,6 +125,15 @@ def test_packed_models_of_this_project_are_counted():
     assert SimpleNamespace(**counts.as_dict()).macs_by_bits == {"6": 24}
 
 
+def test_two_factors_are_two_layers_by_hand():
+    # a 12 x 16 matrix of rank 3, then an output layer
+    counts = count_packed(Model([Layer(16, 3, 0, None, 6), Layer(3, 12, 0, None, 6), Layer(12, 4, 0, None, 6)]), n_macs=4)
+    assert counts.macs == 3 * (16 + 12) + 12 * 4
+    assert counts.mac_cycles == 16 + 3 * 3 + 12
+    assert counts.cycles == counts.mac_cycles + 2 * (1 + 3 + 1) + (3 + 12 + 4) + 3 * 8
+    assert counts.memories["activations"].used_bits == (16 + 12 + 12) * 8, "the values between the factors lie where any other layer's outputs do"
+
+
 def test_a_time_delay_network_by_hand():
     # 5 features; the first layer reads 3 of 5 frames, the second 2 of 4, the output layer one
     layers = [Layer(15, 8, 0, None, 6), Layer(16, 6, 0, None, 6), Layer(6, 4, 0, None, 6)]

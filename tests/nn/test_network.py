@@ -17,9 +17,10 @@ from cgs.nn.network import NetworkSpec, build_network, load_network, save_networ
 torch.set_num_threads(1)
 DENSE = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, seed=5)
 CGS = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, method="cgs", density=0.25, block=4, dense_output=True, seed=5)
+LOWRANK = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, method="lowrank", density=0.25, seed=5)
 
 
-@pytest.mark.parametrize("spec", [DENSE, CGS])
+@pytest.mark.parametrize("spec", [DENSE, CGS, LOWRANK])
 def test_a_network_comes_back_as_it_was(tmp_path, spec):
     network = build_network(spec).eval()
     save_network(tmp_path, network, {"system": "x"})

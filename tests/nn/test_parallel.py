@@ -30,6 +30,7 @@ OPTIONS = TrainOptions(
 )
 CGS = SystemOptions(task="asr", method="cgs", hidden=[32, 32], density=0.25, block=4, dense_output=True)
 DENSE = SystemOptions(task="asr", method="dense", hidden=[32, 32])
+LOWRANK = SystemOptions(task="asr", method="lowrank", hidden=[32, 32], density=0.5, dense_output=True)
 
 
 def examples() -> Examples:
@@ -70,7 +71,7 @@ def test_dropout_of_a_share_is_that_of_the_whole_minibatch(axis: int, rows: int)
     assert torch.equal(torch.cat(parts, axis), whole)
 
 
-@pytest.mark.parametrize(("system", "n_processes"), [(DENSE, 2), (CGS, 3)])
+@pytest.mark.parametrize(("system", "n_processes"), [(DENSE, 2), (CGS, 3), (LOWRANK, 2)])
 def test_several_processes_take_the_steps_of_one(tmp_path: Path, system: SystemOptions, n_processes: int) -> None:
     """With dropout, augmentation, clipping, averaging and a last minibatch that leaves a process without examples."""
     data = examples()

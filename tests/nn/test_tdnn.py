@@ -57,7 +57,11 @@ def test_logits_equal_a_loop_over_frames(spec):
     np.testing.assert_allclose(y.numpy(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", [{}, {"method": "cgs", "density": 0.5, "block": 4, "dense_output": True}], ids=["dense", "cgs"])
+@pytest.mark.parametrize(
+    "method",
+    [{}, {"method": "cgs", "density": 0.5, "block": 4, "dense_output": True}, {"method": "lowrank", "density": 0.5}],
+    ids=["dense", "cgs", "lowrank"],
+)
 def test_offsets_in_the_first_layer_alone_make_a_feed_forward_network(method):
     tdnn = build_network(TdnnSpec(n_in=6, hidden=(16, 12), n_out=5, offsets=((-3, -2, -1, 0, 1, 2), (0,)), seed=4, **method)).eval()
     flat = build_network(NetworkSpec(n_in=36, hidden=(16, 12), n_out=5, seed=4, **method)).eval()

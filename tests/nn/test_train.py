@@ -24,6 +24,7 @@ CONTEXT = {"left_context": 2, "right_context": 1}
 OPTIONS = TrainOptions(epochs=4, minibatch=32, learning_rate=5e-3, dropout=0.2, weight_decay=1e-3, **CONTEXT, **AUGMENTATION)
 DENSE = SystemOptions(task="asr", method="dense", hidden=[32, 32])
 CGS = SystemOptions(task="asr", method="cgs", hidden=[32, 32], density=0.25, block=4, dense_output=True)
+LOWRANK = SystemOptions(task="asr", method="lowrank", hidden=[32, 32], density=0.5, dense_output=True)
 
 
 def examples(options=OPTIONS):
@@ -39,7 +40,7 @@ def spec(system=CGS, seed=1):
     return network_spec(system, OPTIONS, 8, 8, seed)
 
 
-@pytest.mark.parametrize("system", [DENSE, CGS])
+@pytest.mark.parametrize("system", [DENSE, CGS, LOWRANK])
 def test_it_learns_a_task_with_a_known_answer(tmp_path, system):
     network = build_network(spec(system))
     kept = network.n_weights_kept
@@ -52,7 +53,9 @@ def test_it_learns_a_task_with_a_known_answer(tmp_path, system):
 
 
 @pytest.mark.parametrize(
-    ("system", "changes"), [(DENSE, {}), (CGS, {}), (CGS, {"average": 3, "max_gradient_norm": 0.5, "matmul": "autocast"})], ids=["dense", "cgs", "all"]
+    ("system", "changes"),
+    [(DENSE, {}), (CGS, {}), (LOWRANK, {}), (CGS, {"average": 3, "max_gradient_norm": 0.5, "matmul": "autocast"})],
+    ids=["dense", "cgs", "lowrank", "all"],
 )
 def test_a_killed_and_resumed_run_ends_with_the_same_bytes(tmp_path, system, changes, monkeypatch):
     options = OPTIONS.model_copy(update=changes)
@@ -163,7 +166,7 @@ def test_gradients_are_scaled_down_to_the_norm(tmp_path, monkeypatch):
     assert norms[0.0][0] > 0.1 and norms[0.05][0] == pytest.approx(0.05, rel=1e-3) and max(norms[0.05]) < 0.0501
 
 
-@pytest.mark.parametrize("system", [DENSE, CGS])
+@pytest.mark.parametrize("system", [DENSE, CGS, LOWRANK])
 def test_autocast_keeps_weights_in_float32_and_learns_alike(tmp_path, system):
     seen, losses = {}, {}
     for matmul in ("float32", "autocast"):
@@ -239,6 +242,17 @@ def test_sparse_matrices_learn_faster_by_their_density(power):
     optimiser.step()
     steps = [float((layer.weight.detach() - old).abs().max()) for layer, old in zip(network.layers, before, strict=True)]
     assert steps == pytest.approx([1e-3 * layer.mask.density**-power for layer in network.layers[:2]] + [1e-3], rel=1e-3)
+
+
+def test_second_factors_learn_faster_by_their_rank():
+    """Of 32 x 32 inputs and outputs, rank 8, the second factor has a quarter of the inputs; the first one has all."""
+    options, network = TrainOptions(learning_rate=1e-3, sparse_rate=1.0), build_network(spec(LOWRANK))
+    optimiser = make_optimiser(network, options)
+    set_rates(optimiser, network, options, 0)
+    rates = {id(p): settings["lr"] for settings in optimiser.param_groups for p in settings["params"]}
+    found = {name: rates[id(p)] for name, p in network.named_parameters()}
+    assert network.spec.ranks() == [8, 8, None]
+    assert found == pytest.approx(dict.fromkeys(found, 1e-3) | {f"layers.{n}.second.weight": 4e-3 for n in (0, 1)})
 
 
 def test_pruned_matrices_learn_at_the_density_of_the_moment():

@@ -42,6 +42,18 @@ def random_model(seed: int, widths: tuple[int, ...] = (13, 10, 9, 5), block: int
     return PackedModel(tuple(layers), {"task": "kws", "classes": ["<silence>", "<other>", "zéro"]})
 
 
+def random_lowrank(seed: int, ranks: tuple[int, ...] = (4, 0, 3), widths: tuple[int, ...] = (13, 10, 9, 5), bits: int = 6) -> PackedModel:
+    """A model whose matrices are two factors each, or dense where the rank is 0: a first factor is linear, and its outputs are signed."""
+    random, layers, signed = np.random.default_rng(seed), [], True
+    for number, (n_in, n_out, rank) in enumerate(zip(widths, widths[1:], ranks, strict=False)):
+        if rank:
+            linear = {"output_signed": True, "output_bits": 8, "output_fraction_bits": 6}
+            layers.append(random_layer(random, n_in, rank, bits=bits, relu=False, input_signed=signed, **linear))
+        layers.append(random_layer(random, rank or n_in, n_out, bits=bits, relu=number < len(widths) - 2, input_signed=bool(rank) or signed))
+        signed = False
+    return PackedModel(tuple(layers), {"task": "asr"})
+
+
 def random_tdnn(seed: int, block: int = 4, n_kept: int = 2, bits: int = 6) -> PackedModel:
     """A sparse time-delay model of 5 features a frame, with a dense output layer."""
     random = np.random.default_rng(seed)

@@ -41,9 +41,10 @@ def slow(model: PackedModel, frame: np.ndarray) -> list[list[int]]:
             for i, v in enumerate(x):
                 acc += weight_of(layer, o, i) * v
                 assert -(2**31) <= acc < 2**31
-            if layer.relu:
+            if layer is not model.layers[-1]:
                 shift = f - layer.output_fraction_bits
-                acc = min(max((acc + (2 ** (shift - 1) if shift else 0)) >> shift, 0), 2**layer.output_bits - 1)
+                low, high = (0, 2**layer.output_bits - 1) if layer.relu else (-(2 ** (layer.output_bits - 1)), 2 ** (layer.output_bits - 1) - 1)
+                acc = min(max((acc + (2 ** (shift - 1) if shift else 0)) >> shift, low), high)
             outputs.append(acc)
         x = outputs
         results.append(x)
@@ -66,6 +67,30 @@ def test_every_integer_equals_the_slow_engine(made, bits, block):
         assert array.tolist() == [frame[layer] for frame in expected]
     scale = 2.0 ** -model.layers[-1].accumulator_fraction_bits
     np.testing.assert_array_equal(engine.logits(frames), np.array([frame[-1] for frame in expected], dtype=np.float64) * scale)
+
+
+@pytest.mark.parametrize("bits", [2, 5, 8])
+@pytest.mark.parametrize("ranks", [(4, 0, 3), (0, 6, 0), (3, 2, 4)])
+def test_linear_layers_equal_the_slow_engine(made, bits, ranks):
+    model = made.random_lowrank(bits, ranks, bits=bits)
+    frames = np.random.default_rng(1).normal(scale=1.5, size=(40, 13)).astype(np.float32)
+    frames[:2] = np.array([[1e30], [-1e30]])
+    engine = IntegerEngine(model)
+    integers, expected = engine.integers(frames), [slow(model, frame) for frame in frames]
+    for layer, array in enumerate(integers):
+        assert array.tolist() == [frame[layer] for frame in expected]
+    signed = np.concatenate([array.ravel() for layer, array in zip(model.layers, integers[1:], strict=True) if layer.output_signed])
+    assert (signed.min(), signed.max()) == (-128, 127) if bits > 2 else signed.min() < 0, "saturated on both sides"
+    scale = 2.0 ** -model.layers[-1].accumulator_fraction_bits
+    np.testing.assert_array_equal(engine.logits(frames), np.array([frame[-1] for frame in expected], dtype=np.float64) * scale)
+
+
+def test_negative_halves_round_up():
+    """Accumulators of -3 to 3 halves of an output, by hand."""
+    layer = PackedLayer(1, 1, 0, None, np.ones((1, 1), np.int8), np.zeros(1, np.int32), 6, 1, 16, 0, 8, True, 0, 8, 0, False, output_signed=True)
+    last = PackedLayer(1, 1, 0, None, np.ones((1, 1), np.int8), np.zeros(1, np.int32), 6, 0, 16, 0, 8, True, 0, 32, 0, False)
+    frames = np.array([[-3], [-2], [-1], [0], [1], [2], [3]], dtype=np.float32)
+    assert IntegerEngine(PackedModel((layer, last))).integers(frames)[1].ravel().tolist() == [-1, -1, 0, 0, 1, 1, 2]
 
 
 def test_layers_beyond_24_bits_are_exact_too(made):

@@ -61,13 +61,16 @@ def read(data: bytes) -> tuple[dict, list[SimpleNamespace]]:
     """The description, and each layer's formats and frames with its dense matrix `w` (dropped weights 0) and bias `b`."""
     assert data[:8] == bytes.fromhex("894347530D0A1A0A") and hashlib.sha256(data[:-32]).digest() == data[-32:]
     version, n_layers, n_meta, n_bytes = struct.unpack_from("<HHII", data, 8)
-    assert version in (1, 2, 3) and n_bytes == len(data)
-    at = 20 + 24 * n_layers
+    size = 26 if version == 4 else 24
+    assert version in (1, 2, 3, 4) and n_bytes == len(data)
+    at = 20 + size * n_layers
     meta, at, layers = json.loads(data[at : at + n_meta].decode()), at + n_meta, []
     for n in range(n_layers):
-        header = struct.unpack_from("<IIHHBBBBBBbbbbBB", data, 20 + 24 * n)
+        header = struct.unpack_from("<IIHHBBBBBBbbbbBB", data, 20 + size * n)
+        assert version < 4 or data[20 + size * n + 24 : 20 + size * n + 26] == b"\0\0"
         n_in, n_out, block, k, bits, bias_bits, _, out_bits, flags, n_offsets, wf, bf, xf, yf, index, form = header
-        layer = SimpleNamespace(f=wf + xf, xf=xf, bf=bf, yf=yf, relu=flags & 2, high=2**out_bits - 1, w=[[0] * n_in for _ in range(n_out)])
+        low, high = (-(2 ** (out_bits - 1)), 2 ** (out_bits - 1) - 1) if flags & 4 else (0, 2**out_bits - 1)
+        layer = SimpleNamespace(f=wf + xf, xf=xf, bf=bf, yf=yf, hidden=flags & 6, low=low, high=high, w=[[0] * n_in for _ in range(n_out)])
         layer.offsets, at = values(data, at, n_offsets, 8, True) if n_offsets else ([0], at)
         if block:
             rows, columns = math.ceil(n_out / block), math.ceil(n_in / block)
@@ -86,8 +89,10 @@ def read(data: bytes) -> tuple[dict, list[SimpleNamespace]]:
 
 
 def test_the_page_is_enough_to_read_and_compute(made):
-    for seed, block, bits in ((1, 4, 6), (2, 3, 5), (3, 16, 2)):
-        model = made.random_model(seed, (13, 30, 21, 5), block=block, n_kept=1, bits=bits)
+    models = [made.random_model(seed, (13, 30, 21, 5), block=block, n_kept=1, bits=bits) for seed, block, bits in ((1, 4, 6), (2, 3, 5), (3, 16, 2))]
+    models += [replace(made.random_lowrank(4, bits=5), storage="smallest"), made.random_lowrank(5, (6, 2, 0), bits=8)]
+    assert [encode(model)[8] for model in models] == [1, 1, 1, 4, 4]
+    for seed, model in enumerate(models):
         meta, layers = read(encode(model))
         assert meta == model.meta
         frame = np.random.default_rng(seed).normal(size=13).astype(np.float32)
@@ -95,7 +100,7 @@ def test_the_page_is_enough_to_read_and_compute(made):
         for layer in layers:
             acc = [sum(w * v for w, v in zip(row, x, strict=True)) + b * 2 ** (layer.f - layer.bf) for row, b in zip(layer.w, layer.b, strict=True)]
             s = layer.f - layer.yf
-            x = [min(max((a + (1 << s >> 1)) >> s, 0), layer.high) for a in acc] if layer.relu else acc
+            x = [min(max((a + (1 << s >> 1)) >> s, layer.low), layer.high) for a in acc] if layer.hidden else acc
         assert IntegerEngine(model).integers(frame[None])[-1][0].tolist() == x
 
 
@@ -113,7 +118,7 @@ def test_the_page_is_enough_for_layers_that_read_several_frames(made):
             for t in [t for t in below if all(t + o in below for o in layer.offsets)]:
                 x = [v for o in layer.offsets for v in below[t + o]]
                 acc = [sum(w * v for w, v in zip(row, x, strict=True)) + b * 2 ** (layer.f - layer.bf) for row, b in zip(layer.w, layer.b, strict=True)]
-                above[t] = [min(max((a + (1 << s >> 1)) >> s, 0), layer.high) for a in acc] if layer.relu else acc
+                above[t] = [min(max((a + (1 << s >> 1)) >> s, layer.low), layer.high) for a in acc] if layer.hidden else acc
             below = above
         assert sorted(below) == [0, 1, 2, 3]
         assert IntegerEngine(model).integers(frames)[-1].tolist() == [below[t] for t in range(4)]

@@ -49,6 +49,12 @@ def hierarchical_model(made, seed: int = 0, storage: str = "plain") -> PackedMod
     return PackedModel((first, made.random_layer(random, 127, 3, relu=False)), {"task": "asr"}, storage)
 
 
+def tdnn_in_other_forms(made) -> PackedModel:
+    """A time-delay model with few weights that are not zero."""
+    model = replace(made.random_tdnn(1), storage="smallest")
+    return replace(model, layers=tuple(replace(layer, weights=np.sign(layer.weights).astype(np.int8) * (layer.weights > 20)) for layer in model.layers))
+
+
 def signed(data: bytearray) -> bytes:
     return bytes(data[:-32]) + hashlib.sha256(data[:-32]).digest()
 
@@ -232,9 +238,35 @@ def test_a_pruned_layer_is_within_a_few_per_cent_of_its_entropy(made):
     assert by_form["plain"] == 75_000 > by_form["bitmap"] > by_form["coded"] == told["weights_bytes"]
 
 
+@MODEL_SETTINGS
+@given(st.integers(2, 8), st.lists(st.integers(0, 6), min_size=3, max_size=3), st.booleans(), st.integers(0, 2**32 - 1))
+def test_linear_layers_are_written_and_read(made, bits, ranks, smallest, seed):
+    model = replace(made.random_lowrank(seed, tuple(ranks), bits=bits), storage="smallest" if smallest else "plain")
+    data = encode(model)
+    read = decode(data, "x")
+    assert_same(replace(read, storage=model.storage), model)
+    assert encode(read) == data and (data[8] == 4) == any(ranks)
+    sections = sum(sum(section_bytes(layer, model.storage)) for layer in model.layers)
+    assert len(data) == 20 + (26 if any(ranks) else 24) * len(model.layers) + len('{"task":"asr"}') + sections + 32
+
+
+def test_linear_layers_beside_block_sparse_ones_that_read_several_frames(made):
+    random = np.random.default_rng(0)
+    linear = {"relu": False, "output_signed": True, "output_bits": 8, "output_fraction_bits": 6}
+    layers = (
+        made.random_layer(random, 15, 6, input_signed=True, offsets=(-1, 0, 2), **linear),
+        made.random_layer(random, 6, 12, input_signed=True),
+        made.random_layer(random, 24, 9, block=4, n_kept=3, offsets=(-2, 0)),
+        made.random_layer(random, 9, 4, relu=False),
+    )
+    model = PackedModel(layers, {})
+    data = encode(model)
+    assert data[8] == 4 and [data[20 + 26 * n + 17] for n in range(4)] == [3, 0, 2, 0]
+    assert_same(decode(data, "x"), model)
+
+
 def test_time_delay_layers_in_other_forms(made):
-    model = replace(made.random_tdnn(1), storage="smallest")
-    model = replace(model, layers=tuple(replace(layer, weights=np.sign(layer.weights).astype(np.int8) * (layer.weights > 20)) for layer in model.layers))
+    model = tdnn_in_other_forms(made)
     data = encode(model)
     assert data[8] == 3 and [data[20 + 24 * n + 17] for n in range(4)] == [4, 2, 2, 0]
     assert_same(decode(data, "x"), model)
@@ -248,14 +280,32 @@ GOLDEN = {
     "41e3ec83330781352a9383d2f001fc6de92e77619552549608f3ab5d493f00f3": lambda made: made.random_tdnn(2, block=3, n_kept=1, bits=2),
 }
 """SHA-256 of files of versions 1 and 2 as they were before there was a version 3."""
+GOLDEN_3 = {
+    "b58281f64a588aa73f084dbad7e823ae2ea04d0f3751905fc1b48fa585561ebf": lambda made: hierarchical_model(made),
+    "06ef2580c512f497ba90d146ade19953e84f7b9e88c95965b407e93e92d9e17f": lambda made: tdnn_in_other_forms(made),
+}
+"""The same of version 3 before there was a version 4."""
 
 
-@pytest.mark.parametrize("digest", GOLDEN)
-def test_versions_1_and_2_are_what_they_were(made, digest):
-    model = GOLDEN[digest](made)
+@pytest.mark.parametrize("digest", [*GOLDEN, *GOLDEN_3])
+def test_versions_1_to_3_are_what_they_were(made, digest):
+    model = (GOLDEN | GOLDEN_3)[digest](made)
     data = encode(model)
-    assert hashlib.sha256(data).hexdigest() == digest and data[8] in (1, 2)
+    assert hashlib.sha256(data).hexdigest() == digest and data[8] in ((3,) if digest in GOLDEN_3 else (1, 2))
     assert_same(decode(data, "x"), model)
+
+
+VERSION_4 = bytes.fromhex(
+    "894347530d0a1a0a040003000e000000a90000000300000002000000000000000310080805000206060600000000020000000400000000000000031008080300020606060000000004000000"
+    "020000000000000003100820000002060608000000007b227461736b223a22617372227d87c60240005900b56ef91c000900adffa1ff92205fb4ffd8ffa772927157e4dfa0d5fb0ab6efb1d2"
+    "d270c858d57fd6a38b88db9e1f9872bcaf"
+)
+
+
+def test_a_file_of_version_4_byte_by_byte(made):
+    model = made.random_lowrank(1, (2, 0), (3, 4, 2), bits=3)
+    assert encode(model) == VERSION_4 and VERSION_4[8] == 4 and VERSION_4[36:46] == bytes([5, 0, 2, 6, 6, 6, 0, 0, 0, 0])
+    assert_same(decode(VERSION_4, "x"), model)
 
 
 VERSION_1 = bytes.fromhex(
@@ -272,7 +322,7 @@ def test_a_file_of_version_1_byte_by_byte(made):
 
 
 def small_files(made) -> list[bytes]:
-    """A file of each form: two levels, bitmap, coded."""
+    """A file of each form: two levels, bitmap, coded; and one with linear layers."""
     levels = hierarchical_model(made)
     random = np.random.default_rng(0)
     coded = made.random_layer(random, 24, 30, bits=4, relu=False, input_signed=True)
@@ -280,7 +330,7 @@ def small_files(made) -> list[bytes]:
     coded = replace(coded, weights=laplace(random, 720, 0.3, 4).reshape(30, 24))
     files = [encode(levels), *(encode(PackedModel((layer,), {}, "smallest")) for layer in (coded, bitmap))]
     assert [(data[20 + 22], data[20 + 23]) for data in files] == [(1, 0), (0, 2), (0, 1)]
-    return files
+    return [*files, encode(made.random_lowrank(1))]
 
 
 def test_every_truncated_or_altered_file_is_refused(made):
@@ -315,6 +365,14 @@ def test_every_altered_byte_with_the_right_checksum_is_refused_or_harmless(made)
         (0, 8, 2, "layer 1: reserved fields"),
         (1, 20 + 24 + 2 + 1, 200, "layer 1: needs .* bytes where"),
         (2, 20 + 24 + 2, 0, "layer 1: |bytes after the last layer"),
+        (3, 20 + 16, 3, "layer 2: its inputs are not what layer 1 gives"),
+        (3, 20 + 16, 7, "layer 1: a ReLU and signed outputs"),
+        (3, 20 + 16, 9, "layer 1: reserved fields"),
+        (3, 20 + 24, 1, "layer 1: reserved fields"),
+        (3, 20 + 26 + 25, 8, "layer 2: reserved fields"),
+        (3, 20 + 4 * 26 + 16, 5, "layer 5: 32-bit outputs"),
+        (3, 8, 3, "layer 1|do not fit|description"),
+        (1, 20 + 16, 5, "layer 1: reserved fields"),
     ],
 )
 def test_a_wrong_writer_is_told_what_is_wrong(made, file, place, value, message):

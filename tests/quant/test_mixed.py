@@ -89,6 +89,18 @@ def test_mixed_bits_are_packed_as_the_last_step_says(planted, tmp_path):
     assert told["bits"] == 3.29 and told["bits_by_layer"] == [5, 2, 5] and told["weights_bytes"] == (960 * 5 + 1600 * 2 + 240 * 5) // 8
 
 
+def test_factors_of_a_matrix_lose_their_bits_together(planted):
+    _, examples = planted
+    network = build_network(NetworkSpec(n_in=24, hidden=(40, 40), n_out=6, method="lowrank", density=(0.5, 0.5, 1.0), seed=2)).eval()
+    steps = search((network, examples), [6, 5, 4], 4.0)
+    assert steps and all(len(step.bits) == 3 for step in steps)
+    weights = [7 * (24 + 40), 10 * (40 + 40), 40 * 6]
+    assert steps[-1].mean_bits == pytest.approx(np.average(steps[-1].bits, weights=weights)) and steps[-1].mean_bits <= 4.0
+    formats = choose_formats(network, sample_activations(network, calibration_frames(examples.training)), steps[-1].bits, PackOptions())
+    first, second, last = steps[-1].bits
+    assert [layer.bits for layer in quantise(network, formats, {}).layers] == [first, first, second, second, last]
+
+
 def test_a_list_gives_each_layer_its_bits(planted):
     network, examples = planted
     formats = choose_formats(network, sample_activations(network, calibration_frames(examples.training)), [8, 2, 3], PackOptions())

@@ -151,6 +151,29 @@ def test_a_time_delay_network_is_packed_and_an_lstm_says_that_it_is_not(exp, cap
     assert not (exp.root / "9-hardware" / "lstm").exists()
 
 
+def test_a_network_of_factors_is_trained_packed_and_costed(exp):
+    shape = {"method": "lowrank", "density": 0.6, "hidden": [16, 16], "bits": [6, 5, 4]}
+    kinds = {
+        "factors": {"task": "asr", **shape},
+        "kws_factors": {"task": "kws", **shape, "dense_output": True},
+        "tdnn": {"task": "asr", "model": "tdnn", "offsets": [[-1, 0, 1], [-2, 0]], **shape},
+    }
+    wanted = Experiment(exp.root, recipe(kinds))
+    for stage in (acoustic, keyword, pack, hardware):
+        stage.run(wanted)
+    for name, ranks, offsets in (("factors", (5, 4, 1), [(0,)] * 6), ("kws_factors", (5, 4), [(0,)] * 5), ("tdnn", (5, 6, 1), None)):
+        unit, network = exp.root / "7-pack" / name / "seed1", exp.root / ("6-keyword" if "kws" in name else "5-acoustic") / name / "seed1"
+        facts, model, trained = read_json(unit / "pack.json"), read_packed(unit / "model.cgs"), read_json(network / "model.json")
+        assert facts["engine_difference"] == 0.0 and facts["held_out"][facts["chosen"]]["accuracy"] > 0.4
+        assert tuple(layer.n_out for layer in model.layers if layer.output_signed) == ranks
+        assert facts["bits_by_layer"] == [6, 6, 5, 5, 4, 4][: len(model.layers)] and (offsets is None or [layer.offsets for layer in model.layers] == offsets)
+        assert facts["n_weights_kept"] == trained["n_weights_kept"] == sum(layer.n_weights for layer in model.layers)
+        assert facts["n_weights_dense"] == trained["n_weights"] + 16 + 16 + N_PDFS
+        assert facts["reduction_vs_float32"] == 1 - (unit / "model.cgs").stat().st_size / (4 * facts["n_weights_dense"])
+        assert read_json(exp.root / "9-hardware" / name / "seed1" / "hardware.json")["counts"]["macs"] == facts["n_weights_kept"]
+        assert NetworkScores("packed", network, unit).logits(np.zeros((7, 8), dtype=np.float32)).shape == (7, 4)
+
+
 def test_fine_tuning_learns_from_the_teacher_too(exp, monkeypatch):
     shape = {"task": "kws", "method": "cgs", "density": 0.5, "block": 4, "dense_output": True, "hidden": [16, 16], "bits": 3}
     wanted = Experiment(exp.root, recipe({"pupil": shape | {"teacher": "kws_cgs", "teacher_weight": 0.7}}))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cgs.base.errors import DataError, ShapeError
 from cgs.base.options import PackOptions
+from cgs.nn.dropout import relu_dropout
 from cgs.nn.network import Network, NetworkSpec, build_network
 from cgs.nn.tdnn import TdnnSpec
 from cgs.quant.build import choose_formats, quantise, sample_activations
@@ -20,17 +21,19 @@ from cgs.quant.qat import FakeQuantised, rounded
 
 SPARSE = NetworkSpec(n_in=45, hidden=(40, 36), n_out=7, method="cgs", density=0.5, block=8, dense_output=True, seed=3)
 DENSE = NetworkSpec(n_in=45, hidden=(40, 36), n_out=7, seed=3)
+LOWRANK = NetworkSpec(n_in=45, hidden=(40, 36), n_out=7, method="lowrank", density=(0.5, 0.6, 1.0), seed=3)
 
 
 TDNN = TdnnSpec(n_in=9, hidden=(40, 36), n_out=7, offsets=((-2, -1, 0, 1, 2), (-3, 0, 3)), seed=3)
 SPARSE_TDNN = TDNN.model_copy(update={"method": "cgs", "density": 0.5, "block": 8, "dense_output": True})
+LOWRANK_TDNN = TDNN.model_copy(update={"method": "lowrank", "density": 0.5})
 
 
 def network(spec: NetworkSpec | TdnnSpec) -> Network:
     made = build_network(spec).eval()
     generator = torch.Generator().manual_seed(5)
-    for layer in made.each_layer():
-        layer.bias.data.normal_(0, 0.1, generator=generator)
+    for product in made.products():
+        product.matrix.bias.data.normal_(0, 0.1, generator=generator)
     return made
 
 
@@ -98,7 +101,7 @@ def test_halves_round_up_where_the_engine_shifts():
     assert rounded(torch.tensor([0.5, 1.5, 2.5]), FixedPoint(8, 0, False)).tolist() == [0, 2, 2]
 
 
-@pytest.mark.parametrize("spec", [SPARSE, DENSE], ids=["cgs", "dense"])
+@pytest.mark.parametrize("spec", [SPARSE, DENSE, LOWRANK], ids=["cgs", "dense", "lowrank"])
 @pytest.mark.parametrize(("bits", "activation_bits"), [(2, 4), (5, 8), (6, 8), (8, 12)])
 def test_float_logits_equal_the_engine_bit_for_bit(spec, bits, activation_bits):
     trained = network(spec)
@@ -111,13 +114,31 @@ def test_float_logits_equal_the_engine_bit_for_bit(spec, bits, activation_bits):
     np.testing.assert_array_equal(IntegerEngine(model).logits(2 * frames().numpy()), fake.numpy())
 
 
-@pytest.mark.parametrize("spec", [SPARSE, DENSE], ids=["cgs", "dense"])
+@pytest.mark.parametrize("spec", [SPARSE, DENSE, LOWRANK], ids=["cgs", "dense", "lowrank"])
 def test_wide_formats_come_close_to_float(spec):
     trained = network(spec)
     formats = choose_formats(trained, sample_activations(trained, frames()), 8, PackOptions(activation_bits=12, bias_bits=16))
     with torch.no_grad():
         exact = trained(frames())
         assert (FakeQuantised(trained, formats)(frames()) - exact).std() < 0.03 * exact.std()
+
+
+def test_factors_have_the_bits_of_their_matrix_and_signed_values_between_them():
+    trained = network(LOWRANK)
+    model = quantise(trained, choose_formats(trained, sample_activations(trained, frames()), [6, 5, 4], PackOptions()), {})
+    assert [(layer.n_out, layer.bits, layer.input_signed, layer.relu, layer.output_signed) for layer in model.layers] == [
+        (10, 6, True, False, True), (40, 6, True, True, False), (11, 5, False, False, True), (36, 5, True, True, False), (7, 4, False, False, False),
+    ]  # fmt: skip
+
+
+def test_dropout_spares_the_values_between_factors(monkeypatch):
+    trained = network(LOWRANK.model_copy(update={"dropout": 0.5}))
+    fake, widths = FakeQuantised(trained, choose_formats(trained, sample_activations(trained, frames()), 8, PackOptions())), []
+    for module in ("cgs.nn.feedforward", "cgs.quant.qat"):
+        monkeypatch.setattr(f"{module}.relu_dropout", lambda x, probability, axis: widths.append((len(x), probability)) or relu_dropout(x, probability, axis))
+    for tried in (trained, fake):
+        tried.train()(frames())
+    assert widths == 2 * [(40, 0.5), (36, 0.5)]
 
 
 def test_fine_tuning_lowers_the_loss_of_the_quantised_network():
@@ -169,13 +190,14 @@ def chunks() -> torch.Tensor:
     return torch.randn(6, 50, 9, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("spec", [SPARSE_TDNN, TDNN], ids=["cgs", "dense"])
+@pytest.mark.parametrize("spec", [SPARSE_TDNN, TDNN, LOWRANK_TDNN], ids=["cgs", "dense", "lowrank"])
 @pytest.mark.parametrize(("bits", "activation_bits"), [(2, 4), (6, 8)])
 def test_time_delay_logits_equal_the_engine_bit_for_bit(spec, bits, activation_bits):
     trained = network(spec)
     formats = choose_formats(trained, sample_activations(trained, chunks()), bits, PackOptions(activation_bits=activation_bits, bias_bits=12))
     model = decode(encode(quantise(trained, formats, {})), "made here")
-    assert [layer.offsets for layer in model.layers] == spec.layer_offsets() and model.context == spec.context == (5, 5)
+    assert [layer.offsets for layer in model.layers] == [product.offsets for product in trained.products()] and model.context == spec.context == (5, 5)
+    assert [layer.offsets for layer in model.layers if layer.offsets != (0,)] == list(spec.offsets)
     with torch.no_grad():
         fake = FakeQuantised(trained, formats)(2 * chunks())
     assert fake.shape == (6, 40, 7)

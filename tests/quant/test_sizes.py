@@ -41,6 +41,19 @@ def test_file_is_95_percent_smaller_than_float32(spec, bits, classes):
     assert found["reduction_vs_float64"] == 1 - len(encode(model)) / (8 * n_dense) >= 0.975
 
 
+@pytest.mark.parametrize("density", [0.25, (0.25, 1.0, 0.5)])
+def test_factors_are_measured_against_the_dense_network_of_the_same_hidden_sizes(density):
+    spec = NetworkSpec(n_in=40, hidden=(64, 48), n_out=12, method="lowrank", density=density)
+    network = build_network(spec)
+    formats = choose_formats(network, sample_activations(network, torch.randn(50, 40, generator=torch.Generator().manual_seed(0))), 6, PackOptions())
+    told = sizes(quantise(network, formats, {}))
+    n_dense = 40 * 64 + 64 * 48 + 48 * 12
+    kept = 6 * (40 + 64) + 6 * (64 + 48) + 2 * (48 + 12) if density == 0.25 else 6 * (40 + 64) + 64 * 48 + 4 * (48 + 12)
+    assert (network.n_weights, network.n_weights_kept) == (n_dense, kept) and told["n_weights_kept"] == kept
+    assert told["n_weights_dense"] == network.n_parameters_dense == n_dense + 64 + 48 + 12
+    assert told["reduction_vs_float32"] == 1 - told["file_bytes"] / (4 * (n_dense + 64 + 48 + 12))
+
+
 def test_entropy_of_planted_weights(made):
     layer = made.random_layer(np.random.default_rng(0), 4, 4, bits=4, relu=False)
     layer.weights[:] = np.array([[0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1], [2, 2, 3, 3]])
