@@ -150,4 +150,5 @@ def _quantise_layer(layer: Layer, form: LayerFormats, offsets: tuple[int, ...]) 
         output_fraction_bits=form.output.fraction_bits if form.output else form.accumulator_fraction_bits,
         relu=form.output is not None,
         offsets=offsets,
+        block_in=mask.block_in if mask else 0,
     )

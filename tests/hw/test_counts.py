@@ -27,6 +27,7 @@ class Layer:
     input_bits: int = 8
     bias_bits: int = 16
     offsets: tuple[int, ...] = (0,)
+    block_in: int = 0
 
 
 @dataclass

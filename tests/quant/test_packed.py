@@ -110,7 +110,7 @@ def test_appended_bytes_other_files_and_other_versions_are_refused(made, tmp_pat
     data = encode(made.random_model(3))
     assert "altered" in refused(tmp_path, data + b"\0")
     assert "not a packed model" in refused(tmp_path, b"RIFF" + data[4:])
-    assert "packed-file version 4, this program reads 1 to 3" in refused(tmp_path, data[:8] + b"\4\0" + data[10:])
+    assert "packed-file version 5, this program reads 1 to 4" in refused(tmp_path, data[:8] + b"\5\0" + data[10:])
     with pytest.raises(FormatError, match="no such file"):
         read_packed(tmp_path / "none.cgs")
 

@@ -103,7 +103,7 @@ def one_layer(method: str, weight: np.ndarray, block: int, density: float) -> Ma
     layer = MaskedLinear(weight.shape[1], weight.shape[0])
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight))
-    pruner = Pruner([layer], method, [block], [density], 1)
+    pruner = Pruner([layer], method, [(block, block)], [density], 1)
     for step in range(100):
         layer.weight.grad = torch.zeros_like(layer.weight)
         pruner.before_step(step, 100)
@@ -173,7 +173,7 @@ def test_n_of_every_m_weights_are_the_largest(n_out: int, n_in: int, pattern: tu
 
 def test_dynamic_blocks_grow_where_the_gradient_is_large() -> None:
     layer = MaskedLinear(64, 32)
-    pruner = Pruner([layer], "dynamic", [4], [0.25], 1)
+    pruner = Pruner([layer], "dynamic", [(4, 4)], [0.25], 1)
     start = layer.kept.clone()
     wanted = [int(torch.nonzero(~row[::4])[0]) for row in start[::4]]
     layer.weight.grad = torch.zeros_like(layer.weight)
@@ -204,9 +204,9 @@ def test_cubic_schedule_falls_from_all_to_the_density() -> None:
 
 def test_odd_densities_and_altered_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nm: 0.3 of every 4 weights"):
-        Pruner([MaskedLinear(8, 8)], "nm", [4], [0.3], 1)
+        Pruner([MaskedLinear(8, 8)], "nm", [(4, 4)], [0.3], 1)
     with pytest.raises(ConfigError, match="mpd: density 0.3"):
-        Pruner([MaskedLinear(8, 8)], "mpd", [1], [0.3], 1)
+        Pruner([MaskedLinear(8, 8)], "mpd", [(1, 1)], [0.3], 1)
     network = build_network(spec("mpd"))
     network.pruner()
     state = network.state_dict()
