@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
+BlockWidth = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(gt=0)]
 Volts = Annotated[float, Field(ge=0.3, le=1.5)]
@@ -258,11 +260,16 @@ class SystemOptions(Options):
     teacher: str = Field("", description="a system of this task further up whose posteriors it learns from too: of the same seed, or of its first")
     teacher_weight: Fraction = Field(0.5, description="of these, against the labels")
     density: Share | list[Share] = Field(1.0, description="share of the weights kept, one for all matrices or a list of one for each; 1 for dense")
-    block: Positive | list[Positive] = Field(1, description="side of a block, in weights, likewise; 1 where there are none; M of nm")
+    block: Positive | list[Positive] = Field(1, description="outputs of a block, the side of a square one, likewise; 1 where there are none; M of nm")
+    block_in: BlockWidth | list[BlockWidth] = Field(
+        0, exclude_if=operator.not_, description="inputs of a block, likewise; 0: square. block = 16 and block_in = 64 are blocks of 16 outputs x 64 inputs"
+    )
     coarse: Positive | list[Positive] = Field(1, description="hcgs: side of a block of the upper level, likewise")
     coarse_density: float = Field(0.0, ge=0, le=1, description="hcgs: share of those kept; 0: the square root of the density")
     balanced: bool = Field(
-        True, description="as many blocks in every block row; false: blocks anywhere in the matrix (cgs, guided, block_magnitude, group_lasso), for comparison"
+        True,
+        exclude_if=bool,
+        description="as many blocks in every block row; false: blocks anywhere in the matrix (cgs, guided, block_magnitude, group_lasso), for comparison",
     )
     dense_input: bool = Field(False, description="keep the first layer dense")
     dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
@@ -273,11 +280,13 @@ class SystemOptions(Options):
 
     @model_validator(mode="after")
     def _method_fits(self) -> SystemOptions:
-        densities, blocks = ([value] if not isinstance(value, list) else value for value in (self.density, self.block))
+        densities, heights, widths = (set(value) if isinstance(value, list) else {value} for value in (self.density, self.block, self.block_in))
         unblocked = ("dense", "small", "magnitude", "mpd", "lowrank")
-        if self.method == "dense" and (set(densities) != {1} or set(blocks) != {1}):
+        if widths != {0} and self.method in (*unblocked, "nm"):
+            raise ValueError(f"block_in for a {self.method} system, which {'groups weights of a row' if self.method == 'nm' else 'has no blocks'}; remove it")
+        if self.method == "dense" and (densities != {1} or heights != {1}):
             raise ValueError("a dense system has density 1 and block 1; set method = \"cgs\" or remove them")
-        if self.method != "dense" and (set(densities) == {1} or (self.method in unblocked) != (set(blocks) == {1})):
+        if self.method != "dense" and (densities == {1} or (self.method in unblocked) != (heights == {1} and widths <= {0, 1})):
             raise ValueError(f"a {self.method} system needs density below 1 and {'no block' if self.method in unblocked else 'block of at least 2'}")
         if (self.method == "hcgs") != (self.coarse != 1) or (self.coarse_density and self.method != "hcgs"):
             raise ValueError("a system has coarse blocks if, and only if, its method is hcgs; set coarse to a multiple of block, e.g. 64")
@@ -288,7 +297,7 @@ class SystemOptions(Options):
         if not self.balanced and (self.method not in CAN_BE_UNBALANCED or self.model == "lstm"):
             raise ValueError(f"balanced = false is for {', '.join(CAN_BE_UNBALANCED)} of feedforward and tdnn networks; remove it")
         n_matrices = (2 if self.model == "lstm" else 1) * len(self.hidden) + 1
-        for name in ("density", "block", "coarse"):
+        for name in ("density", "block", "block_in", "coarse"):
             value = getattr(self, name)
             if isinstance(value, list) and len(value) != n_matrices:
                 raise ValueError(f"{name} of {len(value)} matrices where the network has {n_matrices}")
@@ -334,7 +343,6 @@ class SystemOptions(Options):
     def of_network(self) -> dict[str, Any]:
         """What a trained network of this system follows from: neither its packing nor what other kinds of networks have."""
         others = {"feedforward": {"model", "offsets", "label_delay"}, "tdnn": {"label_delay"}, "lstm": set()}[self.model]
-        others |= {"balanced"} if self.balanced else set()  # came later: what was trained before it is not out of date
         return self.model_dump(exclude={"seeds", "bits"} | others)
 
     @property

@@ -35,7 +35,7 @@ class Point:
 
     Args:
         name: of the system.
-        options: every option of it but the seeds.
+        options: every option of it but the seeds, and but those that are left out where they have their default.
         seeds: as asked for.
         system: the same, checked; None where no system can have these options together.
         problem: why not, where that is so.
@@ -48,6 +48,10 @@ class Point:
     system: SystemOptions | None = None
     problem: str = ""
     headline: bool = False
+
+    def value(self, key: str) -> Any:
+        """An option; what `options` leaves out has its default."""
+        return self.options.get(key, SystemOptions.model_fields[key].default)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Sweep:
 
     def axes(self) -> list[str]:
         """Options in which the points differ, in the order of `SystemOptions`."""
-        return [key for key in SystemOptions.model_fields if key != "seeds" and len({repr(point.options.get(key)) for point in self.points}) > 1]
+        return [key for key in SystemOptions.model_fields if key != "seeds" and len({repr(point.value(key)) for point in self.points}) > 1]
 
 
 def sweep_names(folder: Path) -> list[str]:
@@ -234,7 +238,7 @@ def _point(recipe: Recipe, base: str, values: dict[str, Any]) -> Point:
         problem = str(error.errors()[0]["ctx"]["error"]).removeprefix(f"systems.{NOT_YET_NAMED}.")
         return Point(base + _suffix(changed), _without_seeds(options), tuple(options["seeds"]), None, problem)
     options = _without_seeds(system.model_dump())
-    differs = {key: value for key, value in options.items() if value != getattr(theirs, key)}
+    differs = {key: value for key in SystemOptions.model_fields if key != "seeds" and (value := getattr(system, key)) != getattr(theirs, key)}
     trained = system.of_network().keys() | theirs.of_network().keys()
     packed = _suffix({key: value for key, value in differs.items() if key not in trained})
     name = base + _suffix({key: value for key, value in differs.items() if key in trained})

@@ -20,6 +20,11 @@ def square_millimetres(area_m2: float) -> str:
     return f"{area_m2 * 1e6:.3g} mm2"
 
 
+def block_size(block: int, block_in: int = 0) -> str:
+    """A block's outputs and inputs: block_size(16, 64) is "16x64"; of a square one the side alone: block_size(16) is "16"."""
+    return f"{block}x{block_in}" if block_in not in (0, block) else str(block)
+
+
 def percent(fraction: float | None, digits: int = 2) -> str:
     """A fraction as per cent, or a dash where there is none."""
     return "-" if fraction is None else f"{100 * fraction:.{digits}f}"

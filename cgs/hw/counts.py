@@ -29,6 +29,8 @@ class LayerLike(Protocol):
     @property
     def block(self) -> int: ...
     @property
+    def block_in(self) -> int: ...
+    @property
     def kept(self) -> Any: ...
     @property
     def bits(self) -> int: ...
@@ -150,22 +152,23 @@ class Counts:
 
 
 def layer_shape(layer: LayerLike) -> LayerShape:
-    """Shape of a packed layer; block 0 or no kept blocks means dense.
+    """Shape of a packed layer; block 0 or no kept blocks means dense, block_in 0 a square block.
 
     Raises: ShapeError: a kept block lies outside the layer, or the block rows do not cover the outputs.
     """
     offsets = tuple(getattr(layer, "offsets", (0,)))
     if not layer.block or layer.kept is None:
         return LayerShape(layer.n_in, layer.n_out, (BlockRow(layer.n_out, (layer.n_in,)),), layer.bits, 0, offsets)
-    n_columns, n_rows = math.ceil(layer.n_in / layer.block), math.ceil(layer.n_out / layer.block)
+    block, block_in = layer.block, layer.block_in or layer.block
+    n_columns, n_rows = math.ceil(layer.n_in / block_in), math.ceil(layer.n_out / block)
     kept = [[int(column) for column in row] for row in layer.kept]
     if len(kept) != n_rows or any(not 0 <= column < n_columns for row in kept for column in row):
-        shape = f"({layer.n_out}, {layer.n_in}) layer of {n_rows}x{n_columns} blocks of {layer.block}x{layer.block}"
+        shape = f"({layer.n_out}, {layer.n_in}) layer of {n_rows}x{n_columns} blocks of {block}x{block_in}"
         raise ShapeError(f"kept blocks do not fit a {shape}", "pack the model again")
     rows = []
     for index, columns in enumerate(kept):
-        widths = tuple(min(layer.block, layer.n_in - column * layer.block) for column in columns)
-        rows.append(BlockRow(min(layer.block, layer.n_out - index * layer.block), widths))
+        widths = tuple(min(block_in, layer.n_in - column * block_in) for column in columns)
+        rows.append(BlockRow(min(block, layer.n_out - index * block), widths))
     return LayerShape(layer.n_in, layer.n_out, tuple(rows), layer.bits, (n_columns - 1).bit_length(), offsets)
 
 

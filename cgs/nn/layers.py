@@ -4,6 +4,7 @@ Owns `Spec` and `Network`; the kinds are in `cgs.nn.feedforward`, `cgs.nn.tdnn` 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +14,7 @@ from pydantic import Field
 from torch import nn
 
 from cgs.base.errors import ShapeError
-from cgs.base.options import Fraction, Method, Options, Positive, Share, each
+from cgs.base.options import BlockWidth, Fraction, Method, Options, Positive, Share, each
 from cgs.sparse.hierarchy import draw_hierarchical_mask
 from cgs.sparse.layer import BlockSparseLinear
 from cgs.sparse.lowrank import LowRankLinear, rank_of
@@ -35,7 +36,8 @@ class Spec(Options):
     n_out: Positive = Field(description="outputs: pdfs or keyword classes")
     method: Method = Field("dense", description="fully connected, coarse-grain sparse or a rival; see SystemOptions")
     density: Share | tuple[Share, ...] = Field(1.0, description="share of the weights kept, of all matrices or of each")
-    block: Positive | tuple[Positive, ...] = Field(1, description="side of a block, in weights, of all matrices or of each")
+    block: Positive | tuple[Positive, ...] = Field(1, description="outputs of a block, the side of a square one, of all matrices or of each")
+    block_in: BlockWidth | tuple[BlockWidth, ...] = Field(0, exclude_if=operator.not_, description="inputs of a block; 0: square")
     coarse: Positive | tuple[Positive, ...] = Field(1, description="side of a block of the upper level, hcgs")
     coarse_density: float = Field(0.0, ge=0, le=1, description="share of those kept; 0: the square root of the density")
     dense_input: bool = Field(False, description="keep the first layer dense")
@@ -60,9 +62,10 @@ class Spec(Options):
         """Frames before and after the current one that a network of sequences reads; None where its inputs come spliced."""
         return None
 
-    def blocks(self) -> list[int]:
-        """Side of a block of every matrix."""
-        return each(self.block, len(self.shapes()))
+    def blocks(self) -> list[tuple[int, int]]:
+        """Outputs and inputs of a block of every matrix."""
+        n_layers = len(self.shapes())
+        return [(block, block_in or block) for block, block_in in zip(each(self.block, n_layers), each(self.block_in, n_layers), strict=True)]
 
     def sparse(self) -> list[bool]:
         """Which matrices the method applies to."""
@@ -76,14 +79,14 @@ class Spec(Options):
             return [None] * len(shapes)
         blocks, coarse, densities = self.blocks(), each(self.coarse, len(shapes)), each(self.density, len(shapes))
         masks: list[BlockMask | None] = []
-        for layer, ((n_out, n_in), sparse, block, density) in enumerate(zip(shapes, self.sparse(), blocks, densities, strict=True)):
+        for layer, ((n_out, n_in), sparse, (block, block_in), density) in enumerate(zip(shapes, self.sparse(), blocks, densities, strict=True)):
             seed = layer_seed(self.seed, layer)
             if not sparse or density == 1:
                 masks.append(None)
             elif self.method == "hcgs":
-                masks.append(draw_hierarchical_mask(n_out, n_in, coarse[layer], block, density, seed, self.coarse_density or None))
+                masks.append(draw_hierarchical_mask(n_out, n_in, coarse[layer], block, density, seed, self.coarse_density or None, block_in))
             else:
-                masks.append(draw_mask(n_out, n_in, block, density, seed))
+                masks.append(draw_mask(n_out, n_in, block, density, seed, block_in))
         return masks
 
     def ranks(self) -> list[int | None]:
@@ -152,9 +155,9 @@ class Network(nn.Module):
 
     def settle(self) -> None:
         """Turn layers whose blocks were chosen in training into block-sparse layers of the same weights."""
-        for number, (layer, block) in enumerate(zip(self.each_layer(), self.spec.blocks(), strict=True)):
+        for number, (layer, sides) in enumerate(zip(self.each_layer(), self.spec.blocks(), strict=True)):
             if isinstance(layer, MaskedLinear) and self.spec.method in BLOCK_METHODS and self.spec.balanced:
-                mask = block_mask(layer, block)
+                mask = block_mask(layer, *sides)
                 self.masks[number], self.layers[number] = mask, BlockSparseLinear.of_dense(mask, layer.weight, layer.bias)
 
     @property

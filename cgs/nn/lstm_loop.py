@@ -46,8 +46,8 @@ class PaddedFactors:
 
     def __init__(self, weight: torch.Tensor, index: BlockIndex, n_out: int, n_in: int) -> None:
         self.factors, self.n_out, self.n_in = BlockFactors(weight, index), n_out, n_in
-        n_rows, _, block, _ = weight.shape
-        self.more_out, self.more_in = n_rows * block - n_out, index.n_columns * block - n_in
+        n_rows, _, block, block_in = weight.shape
+        self.more_out, self.more_in = n_rows * block - n_out, index.n_columns * block_in - n_in
 
     def times(self, x: torch.Tensor) -> torch.Tensor:
         """W x."""
@@ -76,7 +76,7 @@ class LstmLoop(torch.autograd.Function):
 
         Args:
             fed: (4H, T, N), W x + b.
-            weight: U, (4H, H), or its kept blocks (R, K, B, B).
+            weight: U, (4H, H), or its kept blocks (R, K, B, B_in).
             index: where those are; None for a dense U.
         Returns: (H, T, N), h.
         """

@@ -74,12 +74,12 @@ def load_network(directory: Path) -> tuple[Network, dict[str, Any]]:
         raise FormatError(f"{directory / MODEL_FILE}: a network of the kind {kind!r}", f"this program knows {', '.join(KINDS)}; train it again")
     spec = KINDS[kind][0](**meta["spec"])
     masks: list[BlockMask | None] = []
-    for layer, ((n_out, n_in), block) in enumerate(zip(spec.shapes(), spec.blocks(), strict=True)):
+    for layer, ((n_out, n_in), (block, block_in)) in enumerate(zip(spec.shapes(), spec.blocks(), strict=True)):
         kept = state.get(f"layers.{layer}.kept")
         if kept is None or kept.dtype == torch.bool:
             masks.append(None)
         else:
-            masks.append(BlockMask(n_out, n_in, block, kept.numpy(), layer_seed(spec.seed, layer)))
+            masks.append(BlockMask(n_out, n_in, block, kept.numpy(), layer_seed(spec.seed, layer), block_in))
     network = build_network(spec, masks)
     network.load_state_dict(state)
     if network.mask_checksums != meta["mask_checksums"]:

@@ -153,4 +153,5 @@ def _quantise_layer(product: Product, form: LayerFormats) -> PackedLayer:
         relu=product.relu,
         output_signed=form.output is not None and form.output.signed,
         offsets=product.offsets,
+        block_in=mask.block_in if mask else 0,
     )

@@ -23,12 +23,11 @@ class _Layer:
     def __init__(self, layer: PackedLayer) -> None:
         self.layer = layer
         self.dtype = np.float32 if layer.accumulator_bound() < EXACT_FLOAT32 else np.float64
-        block = layer.block or 1
-        self.n_rows_in = -(-layer.n_in // block) * block
+        self.n_rows_in = layer.n_block_columns * layer.block_in if layer.block else layer.n_in
         if layer.kept is None:
             self.panels = layer.weights.astype(self.dtype)[None]
         else:
-            self.panels = layer.weights.transpose(0, 2, 1, 3).reshape(layer.n_block_rows, block, -1).astype(self.dtype)
+            self.panels = layer.weights.transpose(0, 2, 1, 3).reshape(layer.n_block_rows, layer.block, -1).astype(self.dtype)
         self.bias = layer.aligned_bias().astype(self.dtype)[:, None]
         self.scale = self.dtype(2.0**-layer.shift)
         self.low, self.high = layer.output_format.low, layer.output_format.high
@@ -39,10 +38,10 @@ class _Layer:
         if layer.kept is None:
             sums = self.panels[0] @ x
         else:
-            blocks = x.reshape(layer.n_block_columns, layer.block, x.shape[1])
+            blocks = x.reshape(layer.n_block_columns, layer.block_in, x.shape[1])
             sums = np.empty((layer.n_block_rows * layer.block, x.shape[1]), dtype=self.dtype)
             for row, columns in enumerate(layer.kept):
-                gathered = blocks[columns].reshape(layer.kept_per_row * layer.block, x.shape[1])
+                gathered = blocks[columns].reshape(layer.kept_per_row * layer.block_in, x.shape[1])
                 np.matmul(self.panels[row], gathered, out=sums[row * layer.block : (row + 1) * layer.block])
         sums = sums[: layer.n_out]
         sums += self.bias

@@ -20,10 +20,10 @@ OFFSETS = (-128, 127)
 """Frame offsets that a layer may have; a packed file stores each in one signed byte."""
 
 
-def kept_weights(n_in: int, n_out: int, block: int, kept: np.ndarray) -> int:
+def kept_weights(n_in: int, n_out: int, block: int, block_in: int, kept: np.ndarray) -> int:
     """Weights inside kept blocks (R, K) of a matrix, padding not counted."""
     heights = np.minimum(block, n_out - block * np.arange(len(kept), dtype=np.int64))
-    widths = np.clip(n_in - block * kept.astype(np.int64), 0, block)
+    widths = np.clip(n_in - block_in * kept.astype(np.int64), 0, block_in)
     return int(heights @ widths.sum(axis=1))
 
 
@@ -33,9 +33,9 @@ class PackedLayer:
 
     Args:
         n_in, n_out: inputs and outputs, without padding.
-        block: side B of a square block, in weights; 0 for a dense layer.
+        block: outputs of a block, the side B of a square one; 0 for a dense layer.
         kept: (R, K) int32 block columns kept in each block row, rising; None for a dense layer.
-        weights: int8, (R, K, B, B) as [block row, kept block, output, input], zero where a block reaches beyond
+        weights: int8, (R, K, block, block_in) as [block row, kept block, output, input], zero where a block reaches beyond
             n_out or n_in; (n_out, n_in) for a dense layer.
         bias: (n_out,) int32.
         bits: of a weight, 2 to 8.
@@ -47,6 +47,7 @@ class PackedLayer:
         relu: hidden layer with a ReLU, whose outputs are unsigned.
         output_signed: hidden layer without one, whose outputs are signed: the first of two factors of a matrix.
         offsets: frames of the layer below whose values are the inputs, side by side, relative to the current frame and rising.
+        block_in: inputs of a block; 0 where it is square, which afterwards reads `block`.
     """
 
     n_in: int
@@ -67,6 +68,10 @@ class PackedLayer:
     relu: bool
     offsets: tuple[int, ...] = (0,)
     output_signed: bool = False
+    block_in: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "block_in", self.block_in or self.block)
 
     @property
     def n_below(self) -> int:
@@ -81,7 +86,7 @@ class PackedLayer:
     @property
     def n_block_columns(self) -> int:
         """C, the last block column perhaps reaching beyond n_in; 0 for a dense layer."""
-        return -(-self.n_in // self.block) if self.block else 0
+        return -(-self.n_in // self.block_in) if self.block else 0
 
     @property
     def kept_per_row(self) -> int:
@@ -91,7 +96,7 @@ class PackedLayer:
     @property
     def n_weights(self) -> int:
         """Weights that exist: kept, and inside the matrix."""
-        return kept_weights(self.n_in, self.n_out, self.block, self.kept) if self.kept is not None else self.n_in * self.n_out
+        return kept_weights(self.n_in, self.n_out, self.block, self.block_in, self.kept) if self.kept is not None else self.n_in * self.n_out
 
     @property
     def index_bits(self) -> int:
@@ -124,12 +129,11 @@ class PackedLayer:
         return FixedPoint(self.input_bits, self.input_fraction_bits, self.input_signed)
 
     def real_weights(self) -> np.ndarray:
-        """(R, K, B, B) bool, false where a block reaches beyond the matrix; (n_out, n_in) all true for a dense layer."""
+        """(R, K, block, block_in) bool, false where a block reaches beyond the matrix; (n_out, n_in) all true for a dense layer."""
         if self.kept is None:
             return np.ones((self.n_out, self.n_in), dtype=bool)
-        place = np.arange(self.block)
-        rows = np.arange(self.n_block_rows)[:, None] * self.block + place < self.n_out
-        columns = self.kept[:, :, None].astype(np.int64) * self.block + place < self.n_in
+        rows = np.arange(self.n_block_rows)[:, None] * self.block + np.arange(self.block) < self.n_out
+        columns = self.kept[:, :, None].astype(np.int64) * self.block_in + np.arange(self.block_in) < self.n_in
         return rows[:, None, :, None] & columns[:, :, None, :]
 
     def aligned_bias(self) -> np.ndarray:
@@ -168,10 +172,12 @@ class PackedLayer:
             return f"{self.output_bits}-bit outputs after a shift by {self.shift}"
         if not self.hidden and (self.output_bits, self.shift) != (ACCUMULATOR_BITS, 0):
             return f"{self.output_bits}-bit outputs after a shift by {self.shift} in the last layer"
+        if bool(self.block) != bool(self.block_in):
+            return f"blocks of {self.block} outputs x {self.block_in} inputs"
         if self.kept is not None:
             kept = self.kept
-            if self.block > MAX_BLOCK:
-                return f"blocks of side {self.block}, of {MAX_BLOCK} at most"
+            if max(self.block, self.block_in) > MAX_BLOCK:
+                return f"blocks of side {max(self.block, self.block_in)}, of {MAX_BLOCK} at most"
             if kept.shape != (self.n_block_rows, self.kept_per_row) or not 1 <= self.kept_per_row <= self.n_block_columns:
                 return f"{self.kept_per_row} blocks of {self.n_block_columns} kept in each block row"
             if kept.min() < 0 or kept.max() >= self.n_block_columns or (np.diff(kept, axis=1) <= 0).any():
@@ -179,7 +185,7 @@ class PackedLayer:
         return self._numbers_problem()
 
     def _numbers_problem(self) -> str:
-        shape = (self.n_block_rows, self.kept_per_row, self.block, self.block) if self.block else (self.n_out, self.n_in)
+        shape = (self.n_block_rows, self.kept_per_row, self.block, self.block_in) if self.block else (self.n_out, self.n_in)
         if self.weights.shape != shape or self.bias.shape != (self.n_out,):
             return f"weights {self.weights.shape} and biases {self.bias.shape} where {shape} and {(self.n_out,)} belong"
         for what, numbers, bits in (("weight", self.weights, self.bits), ("bias", self.bias, self.bias_bits)):

@@ -80,6 +80,7 @@ def _describe_layer(layer: PackedLayer, storage: str) -> dict[str, Any]:
         "n_in": layer.n_in,
         "n_out": layer.n_out,
         "block": layer.block,
+        "block_in": layer.block_in,
         "kept_per_row": layer.kept_per_row,
         "n_block_columns": layer.n_block_columns,
         "n_weights": layer.n_weights,

@@ -10,6 +10,8 @@ from typing import Any
 
 from cgs.base.experiment import Experiment, network_unit, system_unit
 from cgs.base.files import read_json
+from cgs.base.options import SystemOptions, each
+from cgs.base.units import block_size
 
 ROW_KEYS = (
     "system", "task", "method", "density", "block", "bits", "seed", "n_weights_kept", "weights_bytes", "file_bytes", "reduction_vs_float32",
@@ -63,7 +65,7 @@ def _system_rows(exp: Experiment, system: str, seed: int) -> Iterator[dict[str, 
         "task": options.task,
         "method": options.method,
         "density": options.density if isinstance(options.density, float) else pack["n_weights_kept"] / pack["n_weights_dense"],
-        "block": options.block,
+        "block": _block(options),
         "seed": seed,
         "n_weights_kept": pack["n_weights_kept"],
         "train_seconds": read_json(network / "model.json").get("train_seconds"),
@@ -77,6 +79,14 @@ def _system_rows(exp: Experiment, system: str, seed: int) -> Iterator[dict[str, 
         for engine in ENGINES:
             if condition in engines.get(engine, {}):
                 yield _blank() | shared | sizes[engine] | {"engine": engine, "condition": condition} | _scores(engines[engine][condition])
+
+
+def _block(options: SystemOptions) -> Any:
+    """The blocks of a system: the option itself where they are square, else outputs x inputs, "16x64", of all matrices or of each."""
+    if options.block_in == 0:
+        return options.block
+    n = max(len(value) if isinstance(value, list) else 1 for value in (options.block, options.block_in))
+    return ", ".join(block_size(*sides) for sides in zip(each(options.block, n), each(options.block_in, n), strict=True))
 
 
 def _blank() -> dict[str, Any]:

@@ -88,11 +88,12 @@ def gather(exp: Experiment, sweep: Sweep, impossible: Mapping[str, str], failed:
         seeds, whether on a front, difference from the headline), `baselines` by task.
     Raises: DataError: a file is missing or damaged.
     """
-    differences, finished = _differences(exp), exp.chosen or frozenset()
+    differences, finished, axes = _differences(exp), exp.chosen or frozenset(), sweep.axes()
     rows = []
     for point in sweep.points:
         for seed in point.seeds:
-            row: dict[str, Any] = {"system": point.name, "network": network_of(point.name), "seed": seed, "options": point.options, "reason": ""}
+            options = point.options | {axis: point.value(axis) for axis in axes}
+            row: dict[str, Any] = {"system": point.name, "network": network_of(point.name), "seed": seed, "options": options, "reason": ""}
             if point.name in impossible:
                 row |= {"status": "not possible", "reason": impossible[point.name]}
             elif (point.name, seed) in finished:
@@ -101,7 +102,7 @@ def gather(exp: Experiment, sweep: Sweep, impossible: Mapping[str, str], failed:
                 row |= {"status": "failed" if (point.name, seed) in failed else "not made", "reason": failed.get((point.name, seed), "")}
             rows.append(row)
     tasks = {row["task"] for row in rows if row["status"] == "done"}
-    facts: dict[str, Any] = {"sweep": sweep.name, "sweep_title": sweep.title, "axes": sweep.axes(), "node": exp.recipe.hardware.nodes[0]}
+    facts: dict[str, Any] = {"sweep": sweep.name, "sweep_title": sweep.title, "axes": axes, "node": exp.recipe.hardware.nodes[0]}
     facts |= {"rate": RATES[exp.recipe.report.unit], "baselines": {task: found for task in sorted(tasks) if (found := _baseline(exp, task))}}
     return about(exp) | facts | {"rows": rows, "summary": _against_headline(exp, sweep, _summary(rows, differences))}
 

@@ -1,6 +1,6 @@
 """A linear layer that stores and computes only the kept blocks of its weight matrix.
 
-Owns the weights (R, K, B, B) of a `BlockMask` and the forward and backward passes over them. No parameter, gradient or
+Owns the weights (R, K, B, B_in) of a `BlockMask` and the forward and backward passes over them. No parameter, gradient or
 mask is as large as the matrix, so nothing dropped exists."""
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ CACHED_FLOATS = 1 << 16
 """Gathered inputs held at a time on a CPU, 256 KB: they stay in the second-level cache between the gather and the product."""
 
 WHOLE_BELOW = 80
-"""A CPU's bfloat16 products are of whole matrices where a block's side is below this times the density: measured, 512 to 2048 inputs."""
+"""A CPU's bfloat16 products are of whole matrices where a block's side is below this times the density: measured, 512 to 2048 inputs.
+A block that is not square counts as the square that gathers as much in training, where two of three products gather inputs once for each block row and one
+gathers outputs once for each block column: 16x64 as 21, 64x16 as 32, which also orders them as their measured times do."""
 
 
 class BlockProduct(torch.autograd.Function):
@@ -36,8 +38,8 @@ class BlockProduct(torch.autograd.Function):
         """Multiply.
 
         Args:
-            x: (C * B, T) inputs, zero where padded.
-            weight: (R, K, B, B).
+            x: (C * B_in, T) inputs, zero where padded.
+            weight: (R, K, B, B_in).
             index: where the blocks are.
         Returns: (R * B, T).
         """
@@ -62,79 +64,79 @@ class BlockFactors:
     less than gathering their inputs; that matrix lasts as long as the products, and blocks alone have a gradient.
 
     Args:
-        weight: (R, K, B, B).
+        weight: (R, K, B, B_in).
         index: where the blocks are.
     """
 
     def __init__(self, weight: torch.Tensor, index: BlockIndex) -> None:
-        self.weight, self.index = weight, index
+        self.weight, self.index, (block, block_in) = weight, index, weight.shape[2:]
         short = weight.dtype == torch.bfloat16 or (weight.dtype == torch.float32 and torch.get_float32_matmul_precision() == "medium")
-        self.whole = short and not weight.is_cuda and weight.shape[2] < WHOLE_BELOW * index.density
+        self.whole = short and not weight.is_cuda and 3 * block * block_in / (2 * block_in + block) < WHOLE_BELOW * index.density
 
     @cached_property
     def _matrix(self) -> torch.Tensor:
-        n_rows, _, block, _ = self.weight.shape
-        blocks = self.weight.new_zeros(n_rows * self.index.n_columns, block, block)
-        blocks[self.index.in_matrix] = self.weight.reshape(-1, block, block)
-        return blocks.view(n_rows, self.index.n_columns, block, block).transpose(1, 2).reshape(n_rows * block, -1)
+        n_rows, _, block, block_in = self.weight.shape
+        blocks = self.weight.new_zeros(n_rows * self.index.n_columns, block, block_in)
+        blocks[self.index.in_matrix] = self.weight.reshape(-1, block, block_in)
+        return blocks.view(n_rows, self.index.n_columns, block, block_in).transpose(1, 2).reshape(n_rows * block, -1)
 
     @cached_property
     def _by_row(self) -> torch.Tensor:
-        n_rows, n_kept, block, _ = self.weight.shape
-        return self.weight.transpose(1, 2).reshape(n_rows, block, n_kept * block)
+        n_rows, n_kept, block, block_in = self.weight.shape
+        return self.weight.transpose(1, 2).reshape(n_rows, block, n_kept * block_in)
 
     @cached_property
     def _by_column(self) -> torch.Tensor:
-        index, block = self.index, self.weight.shape[2]
-        blocks = self.weight.reshape(-1, block, block).index_select(0, index.blocks_by_column).index_fill_(0, index.unfilled, 0)
-        return blocks.view(index.n_columns, -1, block).transpose(1, 2)
+        index, (block, block_in) = self.index, self.weight.shape[2:]
+        blocks = self.weight.reshape(-1, block, block_in).index_select(0, index.blocks_by_column).index_fill_(0, index.unfilled, 0)
+        return blocks.view(index.n_columns, -1, block_in).transpose(1, 2)
 
     def times(self, x: torch.Tensor) -> torch.Tensor:
-        """W x: (C * B, T) -> (R * B, T)."""
+        """W x: (C * B_in, T) -> (R * B, T)."""
         if self.whole:
             return self._matrix @ x
-        n_rows, _, block, _ = self.weight.shape
+        n_rows, _, block, block_in = self.weight.shape
         y = x.new_empty(n_rows, block, x.shape[1])
-        for rows, gathered in _gathers(x.reshape(-1, block, x.shape[1]), self.index.columns, n_rows):
+        for rows, gathered in _gathers(x.reshape(-1, block_in, x.shape[1]), self.index.columns, n_rows):
             torch.bmm(self._by_row[rows], gathered, out=y[rows])
         return y.view(n_rows * block, -1)
 
     def transposed_times(self, y: torch.Tensor) -> torch.Tensor:
-        """W' y: (R * B, T) -> (C * B, T)."""
+        """W' y: (R * B, T) -> (C * B_in, T)."""
         if self.whole:
             return self._matrix.t() @ y
-        index, block = self.index, self.weight.shape[2]
-        x = y.new_empty(index.n_columns, block, y.shape[1])
+        index, (block, block_in) = self.index, self.weight.shape[2:]
+        x = y.new_empty(index.n_columns, block_in, y.shape[1])
         for columns, gathered in _gathers(y.reshape(-1, block, y.shape[1]), index.rows_by_column, index.n_columns):
             torch.bmm(self._by_column[columns], gathered, out=x[columns])
         return x.view(-1, y.shape[1])
 
     def weight_gradient(self, x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
-        """Gradient (R, K, B, B) of the kept weights, for inputs x (C * B, T) and the gradient (R * B, T) of W x."""
-        n_rows, n_kept, block, _ = self.weight.shape
+        """Gradient (R, K, B, B_in) of the kept weights, for inputs x (C * B_in, T) and the gradient (R * B, T) of W x."""
+        n_rows, n_kept, block, block_in = self.weight.shape
         if self.whole:
-            blocks = (grad @ x.t()).view(n_rows, block, self.index.n_columns, block).transpose(1, 2).reshape(-1, block, block)
-            return blocks[self.index.in_matrix].view(n_rows, n_kept, block, block)
+            blocks = (grad @ x.t()).view(n_rows, block, self.index.n_columns, block_in).transpose(1, 2).reshape(-1, block, block_in)
+            return blocks[self.index.in_matrix].view(n_rows, n_kept, block, block_in)
         outputs = grad.reshape(n_rows, block, grad.shape[1])
-        product = self.weight.new_empty(n_rows, block, n_kept * block)
-        for rows, gathered in _gathers(x.reshape(-1, block, x.shape[1]), self.index.columns, n_rows):
+        product = self.weight.new_empty(n_rows, block, n_kept * block_in)
+        for rows, gathered in _gathers(x.reshape(-1, block_in, x.shape[1]), self.index.columns, n_rows):
             torch.bmm(outputs[rows], gathered.transpose(1, 2), out=product[rows])
-        return product.view(n_rows, block, n_kept, block).transpose(1, 2).contiguous()
+        return product.view(n_rows, block, n_kept, block_in).transpose(1, 2).contiguous()
 
 
 def _gathers(blocks: torch.Tensor, places: torch.Tensor, n_groups: int) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Gather blocks (any, B, T) for groups of equal size, as many groups at a time as stay in cache; on a GPU all at once.
+    """Gather blocks (any, side, T) for groups of equal size, as many groups at a time as stay in cache; on a GPU all at once.
 
-    Yields: the groups, and their gathered blocks (groups, m * B, T) in memory that the next step overwrites.
+    Yields: the groups, and their gathered blocks (groups, m * side, T) in memory that the next step overwrites.
     """
-    size, (_, block, n_frames) = len(places) // n_groups, blocks.shape
-    step = n_groups if blocks.is_cuda else min(n_groups, max(1, CACHED_FLOATS // max(1, size * block * n_frames)))
-    memory = blocks.new_empty(step * size, block, n_frames)
+    size, (_, side, n_frames) = len(places) // n_groups, blocks.shape
+    step = n_groups if blocks.is_cuda else min(n_groups, max(1, CACHED_FLOATS // max(1, size * side * n_frames)))
+    memory = blocks.new_empty(step * size, side, n_frames)
     for start in range(0, n_groups, step):
         end = min(n_groups, start + step)
         gathered = memory[: (end - start) * size]
         torch.index_select(blocks, 0, places[start * size : end * size], out=gathered)
-        yield slice(start, end), gathered.view(end - start, size * block, n_frames)
+        yield slice(start, end), gathered.view(end - start, size * side, n_frames)
 
 
 class BlockIndex:
@@ -170,7 +172,8 @@ class BlockSparseLinear(nn.Module):
         gain: sqrt(2) before a ReLU, 1 for an output layer.
         dtype: of the parameters.
     Attributes:
-        weight: (R, K, B, B); weight[r, k] is the block in block row r and block column mask.kept[r, k]. Padding is zero.
+        weight: (R, K, B, B_in), B being `mask.block` and B_in `mask.block_in`; weight[r, k] is the block in block row r and block column
+            mask.kept[r, k]. Padding is zero.
         bias: (n_out,).
     """
 
@@ -219,7 +222,7 @@ class BlockSparseLinear(nn.Module):
         if torch.is_autocast_enabled(x.device.type):  # which does not see into a product of our own
             dtype = torch.get_autocast_dtype(x.device.type)
             x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
-        padding = self.mask.n_block_columns * self.mask.block - self.mask.n_in
+        padding = self.mask.n_block_columns * self.mask.block_in - self.mask.n_in
         y = BlockProduct.apply(F.pad(x, (0, 0, 0, padding)) if padding else x, weight, self.index)
         return y[: self.mask.n_out] + bias[:, None]
 
@@ -232,19 +235,19 @@ class BlockSparseLinear(nn.Module):
 
     def to_dense(self) -> torch.Tensor:
         """(n_out, n_in) copy of the whole matrix, zero where dropped; for looking at, never for training."""
-        mask, block = self.mask, self.mask.block
-        dense = self.weight.new_zeros(mask.n_block_rows, mask.n_block_columns, block, block)
+        mask = self.mask
+        dense = self.weight.new_zeros(mask.n_block_rows, mask.n_block_columns, mask.block, mask.block_in)
         rows = torch.arange(mask.n_block_rows, device=dense.device)[:, None]
         dense[rows, self.kept.long()] = self.weight.detach()
-        return dense.transpose(1, 2).reshape(mask.n_block_rows * block, -1)[: mask.n_out, : mask.n_in].contiguous()
+        return dense.transpose(1, 2).reshape(mask.n_block_rows * mask.block, -1)[: mask.n_out, : mask.n_in].contiguous()
 
     @classmethod
     def of_dense(cls, mask: BlockMask, weight: torch.Tensor, bias: torch.Tensor) -> BlockSparseLinear:
         """The layer that holds the kept blocks of a whole matrix (n_out, n_in)."""
-        layer, block = cls(mask), mask.block
+        layer = cls(mask)
         with torch.no_grad():
-            padded = F.pad(weight.detach(), (0, -mask.n_in % block, 0, -mask.n_out % block))
-            blocks = padded.view(mask.n_block_rows, block, mask.n_block_columns, block).transpose(1, 2)
+            padded = F.pad(weight.detach(), (0, -mask.n_in % mask.block_in, 0, -mask.n_out % mask.block))
+            blocks = padded.view(mask.n_block_rows, mask.block, mask.n_block_columns, mask.block_in).transpose(1, 2)
             layer.weight.copy_(blocks[torch.arange(mask.n_block_rows)[:, None], layer.kept.long()])
             layer.bias.copy_(bias)
         return layer

@@ -7,6 +7,7 @@ with every version of every library."""
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import MutableSequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from cgs.base.errors import ConfigError, ShapeError
+from cgs.base.units import block_size
 
 DENSITY_TOLERANCE = 0.25
 """The density got may differ from the density asked by this fraction of the latter."""
@@ -57,9 +59,10 @@ class BlockMask:
     Args:
         n_out: rows of the matrix.
         n_in: columns of the matrix.
-        block: side B of a square block, in weights.
+        block: height of a block, in outputs; the side B of a square one.
         kept: (R, K) int32, the block columns kept in each block row, ascending.
         seed: what it was drawn from; says where it came from and is no part of its identity.
+        block_in: width of a block, in inputs; 0 for a square one, which afterwards reads `block`.
     Raises: ShapeError: `kept` does not fit the matrix, or is not ascending.
     """
 
@@ -68,14 +71,16 @@ class BlockMask:
     block: int
     kept: np.ndarray
     seed: int = 0
+    block_in: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "block_in", self.block_in or self.block)
         kept = np.array(self.kept, dtype=np.int32, order="C")
-        if min(self.n_out, self.n_in, self.block) < 1:
-            raise ShapeError(f"block mask of a {self.n_out} x {self.n_in} matrix with block {self.block}", "use sizes of at least 1")
+        matrix = f"a {self.n_out} x {self.n_in} matrix with block {block_size(self.block, self.block_in)}"
+        if min(self.n_out, self.n_in, self.block, self.block_in) < 1:
+            raise ShapeError(f"block mask of {matrix}", "use sizes of at least 1")
         if kept.ndim != 2 or kept.shape[0] != self.n_block_rows or not 1 <= kept.shape[1] <= self.n_block_columns:
-            raise ShapeError(f"kept blocks of shape {kept.shape} in a {self.n_out} x {self.n_in} matrix with block {self.block}",
-                             f"expected ({self.n_block_rows}, 1 to {self.n_block_columns})")
+            raise ShapeError(f"kept blocks of shape {kept.shape} in {matrix}", f"expected ({self.n_block_rows}, 1 to {self.n_block_columns})")
         if kept.min() < 0 or kept.max() >= self.n_block_columns or (np.diff(kept, axis=1) <= 0).any():
             raise ShapeError(f"kept blocks are not ascending block columns in 0..{self.n_block_columns - 1}", "sort them and drop repetitions")
         kept.setflags(write=False)
@@ -89,7 +94,7 @@ class BlockMask:
     @property
     def n_block_columns(self) -> int:
         """C."""
-        return -(-self.n_in // self.block)
+        return -(-self.n_in // self.block_in)
 
     @property
     def keep_per_row(self) -> int:
@@ -108,13 +113,13 @@ class BlockMask:
 
     @cached_property
     def row_heights(self) -> np.ndarray:
-        """(R,) real rows of each block row: B, less in the last where it is padded."""
+        """(R,) real rows of each block row: `block`, less in the last where it is padded."""
         return np.minimum(self.block, self.n_out - self.block * np.arange(self.n_block_rows))
 
     @cached_property
     def column_widths(self) -> np.ndarray:
         """(C,) real columns of each block column."""
-        return np.minimum(self.block, self.n_in - self.block * np.arange(self.n_block_columns))
+        return np.minimum(self.block_in, self.n_in - self.block_in * np.arange(self.n_block_columns))
 
     @cached_property
     def column_counts(self) -> np.ndarray:
@@ -134,23 +139,23 @@ class BlockMask:
 
     @cached_property
     def real_weights(self) -> np.ndarray:
-        """(R, K, B, B) bool, False where a weight of a kept block is padding."""
-        inside = np.arange(self.block)
-        rows = inside < self.row_heights[:, None]
-        columns = inside < self.column_widths[self.kept][:, :, None]
+        """(R, K, block, block_in) bool, False where a weight of a kept block is padding."""
+        rows = np.arange(self.block) < self.row_heights[:, None]
+        columns = np.arange(self.block_in) < self.column_widths[self.kept][:, :, None]
         return rows[:, None, :, None] & columns[:, :, None, :]
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 of the sizes and the kept blocks, as text: equal for equal masks, whatever drew them."""
-        lines = [f"block mask 1 {self.n_out} {self.n_in} {self.block} {self.keep_per_row}", *(" ".join(map(str, row)) for row in self.kept.tolist())]
+        """SHA-256 of the sizes and the kept blocks, as text: equal for equal masks, whatever drew them. Square blocks have one side there."""
+        form = f"1 {self.n_out} {self.n_in} {self.block}" if self.block_in == self.block else f"2 {self.n_out} {self.n_in} {self.block} {self.block_in}"
+        lines = [f"block mask {form} {self.keep_per_row}", *(" ".join(map(str, row)) for row in self.kept.tolist())]
         return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()
 
     def to_dense(self) -> np.ndarray:
         """(n_out, n_in) bool, True where the weight is kept."""
         blocks = np.zeros((self.n_block_rows, self.n_block_columns), dtype=bool)
         np.put_along_axis(blocks, self.kept, True, axis=1)
-        return blocks.repeat(self.block, axis=0).repeat(self.block, axis=1)[: self.n_out, : self.n_in]
+        return blocks.repeat(self.block, axis=0).repeat(self.block_in, axis=1)[: self.n_out, : self.n_in]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BlockMask) and self.checksum == other.checksum
@@ -159,42 +164,44 @@ class BlockMask:
         return hash(self.checksum)
 
 
-def draw_mask(n_out: int, n_in: int, block: int, density: float, seed: int) -> BlockMask:
+def draw_mask(n_out: int, n_in: int, block: int, density: float, seed: int, block_in: int = 0) -> BlockMask:
     """Draw the kept blocks at random: equally many in every block row, every block column used.
 
     Args:
         n_out, n_in: shape of the weight matrix.
-        block: side of a square block, in weights.
+        block: height of a block, in outputs; the side of a square one.
         density: share of the blocks to keep, above 0 and at most 1.
         seed: any integer; the same one gives the same mask everywhere.
+        block_in: width of a block, in inputs; 0 for a square one.
     Returns: a mask whose block columns hold numbers of blocks that differ by at most one, uniform among those.
     Raises: ConfigError: no such mask comes near the density; the remedy says what would work.
     Source: [ICCAD16], which drops blocks at random before training. Differs: the block columns are balanced too, so
         that no input is left unused and the backward pass is as regular as the forward pass.
     """
-    keep = keep_per_row(n_out, n_in, block, density)
-    n_rows, n_columns = -(-n_out // block), -(-n_in // block)
+    keep = keep_per_row(n_out, n_in, block, density, block_in)
+    n_rows, n_columns = -(-n_out // block), -(-n_in // (block_in or block))
     random = SplitMix64(seed)
     rows = _deal(n_rows, n_columns, keep, random)
     _switch(rows, SWITCHES_PER_BLOCK * n_rows * keep if keep < n_columns and n_rows > 1 else 0, random)
-    return BlockMask(n_out, n_in, block, np.array([sorted(row) for row in rows], dtype=np.int32), seed)
+    return BlockMask(n_out, n_in, block, np.array([sorted(row) for row in rows], dtype=np.int32), seed, block_in)
 
 
-def keep_per_row(n_out: int, n_in: int, block: int, density: float) -> int:
+def keep_per_row(n_out: int, n_in: int, block: int, density: float, block_in: int = 0) -> int:
     """Blocks K kept in every block row: the integer nearest to density * C, the lower of two, at least 1.
 
     Raises: ConfigError: K blocks a row cannot use every block column, or are too far from the density.
     """
-    if not 0 < density <= 1 or min(n_out, n_in, block) < 1:
-        raise ConfigError(f"block {block} at density {density} for a {n_out} x {n_in} layer", "use sizes of at least 1 and a density above 0, at most 1")
-    n_rows, n_columns = -(-n_out // block), -(-n_in // block)
-    keep = max(1, int(np.ceil(density * n_columns - 0.5)))
-    what = f"block {block} at density {density:g} for a {n_out} x {n_in} layer ({n_rows} x {n_columns} blocks)"
+    width, size = block_in or block, block_size(block, block_in)
+    if not 0 < density <= 1 or min(n_out, n_in, block, width) < 1:
+        raise ConfigError(f"block {size} at density {density} for a {n_out} x {n_in} layer", "use sizes of at least 1 and a density above 0, at most 1")
+    n_rows, n_columns = -(-n_out // block), -(-n_in // width)
+    keep = _nearest(density, n_columns)
+    what = f"block {size} at density {density:g} for a {n_out} x {n_in} layer ({n_rows} x {n_columns} blocks)"
     if n_rows * keep < n_columns:
         raise ConfigError(f"{what}: {keep} kept in each of {n_rows} block rows cannot use all {n_columns} block columns",
-                          _remedy(n_out, n_in, block, density) + ", or keep this layer dense (dense_output for an output layer)")
-    if abs(keep / n_columns - density) > DENSITY_TOLERANCE * density:
-        raise ConfigError(f"{what}: the nearest density is {keep / n_columns:.3g}", _remedy(n_out, n_in, block, density))
+                          _remedy(n_out, n_in, block, width, density) + ", or keep this layer dense (dense_output for an output layer)")
+    if not _close(density, n_columns):
+        raise ConfigError(f"{what}: the nearest density is {keep / n_columns:.3g}", _remedy(n_out, n_in, block, width, density))
     return keep
 
 
@@ -203,13 +210,25 @@ def layer_seed(seed: int, layer: int) -> int:
     return int.from_bytes(hashlib.sha256(f"block mask of layer {layer}, seed {seed}".encode("ascii")).digest()[:8], "little")
 
 
-def _remedy(n_out: int, n_in: int, block: int, density: float) -> str:
-    for smaller in range(block - 1, 0, -1):
-        n_rows, n_columns = -(-n_out // smaller), -(-n_in // smaller)
-        keep = max(1, int(np.ceil(density * n_columns - 0.5)))
-        if n_rows * keep >= n_columns and abs(keep / n_columns - density) <= DENSITY_TOLERANCE * density:
-            return f"a block of {smaller} would do"
-    n_rows, n_columns = -(-n_out // block), -(-n_in // block)
+def _nearest(density: float, n_columns: int) -> int:
+    """Blocks of a row: the number nearest to the density, the lower of two, at least 1."""
+    return max(1, math.ceil(density * n_columns - 0.5))
+
+
+def _close(density: float, n_columns: int) -> bool:
+    return abs(_nearest(density, n_columns) / n_columns - density) <= DENSITY_TOLERANCE * density
+
+
+def _remedy(n_out: int, n_in: int, block: int, width: int, density: float) -> str:
+    """The largest smaller block that would do, or a density: a square stays one, of a rectangle the height gives way before the width."""
+    square = block == width
+    for smaller_in in range(width - square, 0, -1):
+        n_columns = -(-n_in // smaller_in)
+        if _close(density, n_columns):
+            for smaller in [smaller_in] if square else range(block, 0, -1):
+                if -(-n_out // smaller) * _nearest(density, n_columns) >= n_columns:
+                    return f"a block of {block_size(smaller, smaller_in)} would do"
+    n_rows, n_columns = -(-n_out // block), -(-n_in // width)
     return f"a density of {max(1, -(-n_columns // n_rows)) / n_columns:.3g} would do"
 
 

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from cgs.base.errors import ConfigError
+from cgs.base.units import block_size
 from cgs.sparse.mask import BlockMask, SplitMix64, draw_mask, keep_per_row, layer_seed
 from cgs.sparse.masked import MaskedLinear
 
@@ -57,18 +58,21 @@ class Pruner:
     Args:
         layers: the network's weight matrices; those that are `MaskedLinear` and not settled are pruned.
         method: one of `PRUNED`.
-        block, density: of each layer.
+        blocks: outputs and inputs of a block of each layer; M of nm is the first of them.
+        density: of each layer.
         seed: of the network.
         balanced: as many blocks in every block row, where the method keeps blocks.
     Raises: ConfigError: a layer that cannot have that density.
     """
 
-    def __init__(self, layers: Iterable[nn.Module], method: str, block: list[int], density: list[float], seed: int, balanced: bool = True) -> None:
+    def __init__(
+        self, layers: Iterable[nn.Module], method: str, blocks: list[tuple[int, int]], density: list[float], seed: int, balanced: bool = True
+    ) -> None:
         self.method = method
         numbered = [(number, layer) for number, layer in enumerate(layers) if isinstance(layer, MaskedLinear)]
         self.layers = [layer for _, layer in numbered]
         waiting = [(number, layer) for number, layer in numbered if not layer.settled]
-        self._open = [_Pruned(layer, method, block[number], density[number], layer_seed(seed, number), balanced) for number, layer in waiting]
+        self._open = [_Pruned(layer, method, blocks[number], density[number], layer_seed(seed, number), balanced) for number, layer in waiting]
 
     @property
     def settled(self) -> bool:
@@ -104,20 +108,22 @@ def _updates_by(step: int, n_steps: int) -> int:
 class _Pruned:
     """One layer on its way to its density."""
 
-    def __init__(self, layer: MaskedLinear, method: str, block: int, density: float, seed: int, balanced: bool) -> None:
+    def __init__(self, layer: MaskedLinear, method: str, sides: tuple[int, int], density: float, seed: int, balanced: bool) -> None:
         n_out, n_in = layer.weight.shape
-        self.layer, self.method, self.block, self.density, self.balanced = layer, method, block, density, balanced
+        self.layer, self.method, self.density, self.balanced = layer, method, density, balanced
+        self.block, self.block_in = block, block_in = sides
         self.shape = n_out, n_in
         if method in BLOCK_METHODS or method == "cgs":
-            self.keep = keep_per_row(n_out, n_in, block, density)
+            self.keep = keep_per_row(n_out, n_in, block, density, block_in)
         if method == "nm" and abs(block * density - round(block * density)) > 1e-6:
             raise ConfigError(f"nm: {density:g} of every {block} weights is no whole number", "choose a block (M) of which the density is a whole number")
         if method == "dynamic" and layer.kept.all():
-            _start_sparse(layer, torch.from_numpy(draw_mask(n_out, n_in, block, density, seed).to_dense()))
+            _start_sparse(layer, torch.from_numpy(draw_mask(n_out, n_in, block, density, seed, block_in).to_dense()))
         if method == "mpd" and layer.kept.all():
             _start_sparse(layer, torch.from_numpy(permuted_diagonal(n_out, n_in, density, seed)))
         if method == "cgs" and layer.kept.all():
-            _start_sparse(layer, self._spread(torch.from_numpy(scattered_blocks(n_out, n_in, block, self.keep, seed))))
+            shape = -(-n_out // block), -(-n_in // block_in)
+            _start_sparse(layer, self._spread(torch.from_numpy(scattered_blocks(shape, self.keep, seed))))
 
     def update(self, done: float, ends: bool) -> bool:
         """Change the mask; returns True where it was the last time."""
@@ -184,14 +190,14 @@ class _Pruned:
     def _norms(self, weight: torch.Tensor) -> torch.Tensor:
         """(R, C) norm of each block, padding counted as zeros."""
         n_out, n_in = self.shape
-        side = self.block
-        padded = torch.nn.functional.pad(weight, (0, -n_in % side, 0, -n_out % side))
-        return padded.view(-(-n_out // side), side, -(-n_in // side), side).square().sum(dim=(1, 3)).sqrt()
+        height, width = self.block, self.block_in
+        padded = torch.nn.functional.pad(weight, (0, -n_in % width, 0, -n_out % height))
+        return padded.view(-(-n_out // height), height, -(-n_in // width), width).square().sum(dim=(1, 3)).sqrt()
 
     def _spread(self, blocks: torch.Tensor) -> torch.Tensor:
         """(R, C) of blocks to (n_out, n_in) of weights."""
         n_out, n_in = self.shape
-        return blocks.repeat_interleave(self.block, 0).repeat_interleave(self.block, 1)[:n_out, :n_in]
+        return blocks.repeat_interleave(self.block, 0).repeat_interleave(self.block_in, 1)[:n_out, :n_in]
 
     def _keep_blocks(self, worth: torch.Tensor, keep: int) -> None:
         """Keep the `keep` blocks of most worth (R, C) in each block row, or as many wherever they are; the first of equal ones."""
@@ -222,26 +228,26 @@ def permuted_diagonal(n_out: int, n_in: int, density: float, seed: int) -> np.nd
     return groups[0][:, None] == groups[1][None, :]
 
 
-def scattered_blocks(n_out: int, n_in: int, block: int, keep: int, seed: int) -> np.ndarray:
-    """(R, C) bool: `keep` blocks for each block row, drawn from the whole matrix, so that rows and columns have more or fewer by chance."""
-    n_rows, n_columns = -(-n_out // block), -(-n_in // block)
-    order = list(range(n_rows * n_columns))
+def scattered_blocks(shape: tuple[int, int], keep: int, seed: int) -> np.ndarray:
+    """(R, C) bool, the shape: `keep` blocks for each block row, drawn from the whole matrix, so that rows and columns have more or fewer by chance."""
+    order = list(range(shape[0] * shape[1]))
     SplitMix64(seed).shuffle(order)
-    kept = np.zeros(n_rows * n_columns, dtype=bool)
-    kept[order[: keep * n_rows]] = True
-    return kept.reshape(n_rows, n_columns)
+    kept = np.zeros(len(order), dtype=bool)
+    kept[order[: keep * shape[0]]] = True
+    return kept.reshape(shape)
 
 
-def block_mask(layer: MaskedLinear, block: int) -> BlockMask:
-    """The settled mask of a layer as blocks. Raises: ConfigError: it is not made of whole blocks, equally many a row."""
+def block_mask(layer: MaskedLinear, block: int, block_in: int) -> BlockMask:
+    """The settled mask of a layer as blocks of so many outputs and inputs. Raises: ConfigError: it is not made of whole blocks, equally many a row."""
     n_out, n_in = layer.weight.shape
-    blocks = layer.kept.cpu().numpy()[::block, ::block]
+    blocks = layer.kept.cpu().numpy()[::block, ::block_in]
     counts = set(blocks.sum(axis=1).tolist())
     if len(counts) == 1 and counts != {0}:
-        mask = BlockMask(n_out, n_in, block, np.nonzero(blocks)[1].reshape(len(blocks), -1).astype(np.int32))
+        mask = BlockMask(n_out, n_in, block, np.nonzero(blocks)[1].reshape(len(blocks), -1).astype(np.int32), block_in=block_in)
         if np.array_equal(mask.to_dense(), layer.kept.cpu().numpy()):
             return mask
-    raise ConfigError(f"a mask of a {n_out} x {n_in} layer that is not made of equally many blocks of {block} in each row", "report a bug")
+    size = block_size(block, block_in)
+    raise ConfigError(f"a mask of a {n_out} x {n_in} layer that is not made of equally many blocks of {size} in each row", "report a bug")
 
 
 def _start_sparse(layer: MaskedLinear, kept: torch.Tensor) -> None:

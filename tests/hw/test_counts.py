@@ -27,6 +27,7 @@ class Layer:
     input_bits: int = 8
     bias_bits: int = 16
     offsets: tuple[int, ...] = (0,)
+    block_in: int = 0
 
 
 @dataclass
@@ -60,6 +61,31 @@ def test_a_sparse_layer_with_padding_by_hand():
     assert counts.memories["activations"].reads == 3 * 2
 
 
+def test_a_layer_of_rectangles_by_hand():
+    # 10 inputs and 6 outputs in blocks of 4 outputs x 3 inputs: columns of 3, 3, 3 and 1 inputs, rows of 4 and 2 outputs
+    counts = count_packed(Model([Layer(10, 6, 4, np.array([[0, 3], [1, 2]]), 6, block_in=3)]), n_macs=2)
+    assert counts.macs == 4 * 4 + 2 * 6
+    assert counts.mac_cycles == 2 * 4 + 1 * 6  # passes of two outputs
+    assert counts.cycles == 14 + 2 * 3 + 1 * (2 * 2 + 1 * 2) + 6 + 8
+    assert counts.memories["weights"].reads == 3  # 28 weights, 10 a word
+    assert counts.memories["index"].reads == 6
+    assert (counts.memories["index"].n_words, counts.memories["index"].used_bits) == (4, 4 * 2)
+    assert counts.memories["activations"].reads == 3 * 2  # a word for each of two blocks and three passes
+
+
+def test_wide_blocks_fetch_fewer_indices_and_blocks_lower_than_the_macs_leave_some_idle():
+    """As many weights and blocks in each; inputs are read once for each pass of 8 outputs, whatever the block."""
+    told = {}
+    for block, block_in, keep in ((16, 16, 4), (8, 32, 2), (32, 8, 8), (4, 64, 1)):
+        kept = np.array([range(keep)] * (256 // block))
+        told[block] = count_packed(Model([Layer(256, 256, block, kept, 6, block_in=block_in)]), n_macs=8)
+    assert {counts.macs for counts in told.values()} == {256 * 64}
+    assert {block: counts.memories["index"].n_words for block, counts in told.items()} == {16: 64, 8: 64, 32: 64, 4: 64}
+    assert {block: counts.memories["index"].reads for block, counts in told.items()} == {16: 128, 8: 64, 32: 256, 4: 64}
+    assert {block: counts.mac_cycles for block, counts in told.items()} == {16: 2048, 8: 2048, 32: 2048, 4: 4096}, "4 outputs leave 4 of 8 units idle"
+    assert {block: counts.memories["activations"].reads for block, counts in told.items()} == {16: 256, 8: 256, 32: 256, 4: 512}
+
+
 def test_context_frames_are_not_written_again():
     model = Model([Layer(403, 12, 0, None, 5)], meta={"features": {"left": 20, "right": 10}})
     assert count_packed(model, 1).memories["activations"].writes == 2 + 2  # 13 new values, 12 outputs
@@ -68,30 +94,30 @@ def test_context_frames_are_not_written_again():
 def walk(layer: Layer, n_macs: int) -> dict[str, int]:
     """Slow reference: every cycle of the loop, one after the other."""
     told = {"macs": 0, "mac_cycles": 0, "index": 0, "activations": 0}
-    block = layer.block or max(layer.n_in, layer.n_out)
+    block, block_in = (layer.block, layer.block_in or layer.block) if layer.block else (layer.n_out, layer.n_in)
     kept = layer.kept if layer.block else [[0]]
     for row, columns in enumerate(kept):
         outputs = [o for o in range(row * block, row * block + block) if o < layer.n_out]
         for start in range(0, len(outputs), n_macs):
             lanes = outputs[start : start + n_macs]
             for column in columns:
-                told["index"] += bool(layer.block and math.ceil(layer.n_in / layer.block) > 1)
-                for position, i in enumerate(range(column * block, min((column + 1) * block, layer.n_in))):
+                told["index"] += bool(layer.block and math.ceil(layer.n_in / block_in) > 1)
+                for position, i in enumerate(range(column * block_in, min((column + 1) * block_in, layer.n_in))):
                     told["activations"] += position % 8 == 0
                     told["mac_cycles"] += 1
                     told["macs"] += sum(1 for _ in lanes if i < layer.n_in)
     return told
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 12), st.integers(2, 8), st.integers(1, 9), st.randoms(use_true_random=False))
-def test_counts_agree_with_a_walk_over_every_cycle(n_in, n_out, block, bits, n_macs, random):
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 12), st.integers(0, 12), st.integers(2, 8), st.integers(1, 9), st.randoms(use_true_random=False))
+def test_counts_agree_with_a_walk_over_every_cycle(n_in, n_out, block, block_in, bits, n_macs, random):
     kept = None
     if block:
-        columns = math.ceil(n_in / block)
+        columns = math.ceil(n_in / (block_in or block))
         keep = random.randint(1, columns)
         kept = np.array([sorted(random.sample(range(columns), keep)) for _ in range(math.ceil(n_out / block))])
-    layer = Layer(n_in, n_out, block, kept, bits)
+    layer = Layer(n_in, n_out, block, kept, bits, block_in=block_in if block else 0)
     counts, told = count_packed(Model([layer]), n_macs), walk(layer, n_macs)
     assert {"macs": counts.macs, "mac_cycles": counts.mac_cycles} == {key: told[key] for key in ("macs", "mac_cycles")}
     assert counts.memories["index"].reads == told["index"]
@@ -106,6 +132,8 @@ def test_even_shape_gives_the_published_number_of_macs():
 def test_a_block_outside_the_layer_is_an_error():
     with pytest.raises(ShapeError, match=r"\(6, 10\).*2x3 blocks of 4x4"):
         layer_shape(Layer(10, 6, 4, np.array([[0, 3], [0, 1]]), 6))
+    with pytest.raises(ShapeError, match=r"\(6, 10\).*2x2 blocks of 4x5"):
+        layer_shape(Layer(10, 6, 4, np.array([[0, 2], [0, 1]]), 6, block_in=5))
 
 
 def test_an_engine_without_macs_is_an_error():

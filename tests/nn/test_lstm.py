@@ -22,7 +22,8 @@ SHAPE = {"n_in": 4, "hidden": (12, 9), "n_out": 5, "offsets": (-1, 0, 1), "label
 DENSE = LstmSpec(**SHAPE)
 CGS = LstmSpec(**SHAPE, method="cgs", density=0.5, block=2, dense_output=True)
 RAGGED = LstmSpec(**SHAPE, method="cgs", density=0.6, block=5, dense_output=True)
-SPECS = pytest.mark.parametrize("spec", [DENSE, CGS, RAGGED], ids=["dense", "cgs", "ragged"])
+RECTANGLES = LstmSpec(**SHAPE, method="cgs", density=0.6, block=7, block_in=(2, 4, 3, 2, 1), dense_output=True)
+SPECS = pytest.mark.parametrize("spec", [DENSE, CGS, RAGGED, RECTANGLES], ids=["dense", "cgs", "ragged", "rectangles"])
 
 
 def network(spec: LstmSpec) -> Lstm:

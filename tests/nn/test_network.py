@@ -9,18 +9,21 @@ import pytest
 import torch
 
 from cgs.base.errors import ConfigError, FormatError, ShapeError
+from cgs.base.options import SystemOptions, TrainOptions
 from cgs.feats.splice import splice
 from cgs.nn.dropout import relu_dropout
 from cgs.nn.forward import log_posteriors, logits
 from cgs.nn.network import NetworkSpec, build_network, load_network, save_network
+from cgs.nn.system import network_spec
 
 torch.set_num_threads(1)
 DENSE = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, seed=5)
 CGS = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, method="cgs", density=0.25, block=4, dense_output=True, seed=5)
 LOWRANK = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, method="lowrank", density=0.25, seed=5)
+RECTANGLES = CGS.model_copy(update={"block": (2, 8, 1), "block_in": (8, 4, 0)})
 
 
-@pytest.mark.parametrize("spec", [DENSE, CGS, LOWRANK])
+@pytest.mark.parametrize("spec", [DENSE, CGS, LOWRANK, RECTANGLES])
 def test_a_network_comes_back_as_it_was(tmp_path, spec):
     network = build_network(spec).eval()
     save_network(tmp_path, network, {"system": "x"})
@@ -30,6 +33,21 @@ def test_a_network_comes_back_as_it_was(tmp_path, spec):
     assert meta["system"] == "x" and meta["n_weights"] == 33 * 32 + 32 * 32 + 32 * 10
     assert [mask and mask.checksum for mask in again.masks] == meta["mask_checksums"]
     assert again.spec == spec
+
+
+def test_a_matrix_has_blocks_of_its_own_sides():
+    network = build_network(RECTANGLES)
+    assert RECTANGLES.blocks() == [(2, 8), (8, 4), (1, 1)] and [tuple(layer.weight.shape[2:]) for layer in network.layers] == [(2, 8), (8, 4), ()]
+    assert network.layers[0].weight.shape == (16, 1, 2, 8), "one of five block columns, the last of which is one input wide"
+    assert build_network(CGS.model_copy(update={"block_in": 4})).mask_checksums == build_network(CGS).mask_checksums
+
+
+def test_square_blocks_say_nothing_of_a_width():
+    assert "block_in" not in CGS.model_dump() and RECTANGLES.model_dump()["block_in"] == (8, 4, 0)
+    system = {"task": "asr", "hidden": [32, 32], "method": "cgs", "density": 0.25, "block": 4}
+    assert "block_in" not in SystemOptions(**system).of_network() and SystemOptions(**system, block_in=8).of_network()["block_in"] == 8
+    spec = network_spec(SystemOptions(**system, block_in=[8, 2, 0]), TrainOptions(left_context=1, right_context=1), 11, 10, 5)
+    assert spec.blocks() == [(4, 8), (4, 2), (4, 4)]
 
 
 def test_the_same_spec_gives_the_same_bytes(tmp_path):
@@ -51,7 +69,7 @@ def test_kept_weights_are_all_there_are():
 
 def test_both_methods_compute_layer_by_layer():
     x = torch.randn(5, 33)
-    for spec in (DENSE, CGS):
+    for spec in (DENSE, CGS, RECTANGLES):
         network = build_network(spec).eval()
         first, second, last = network.layers
         assert torch.allclose(network(x), last(torch.relu(second(torch.relu(first(x))))), atol=1e-6)

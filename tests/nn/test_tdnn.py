@@ -18,7 +18,8 @@ torch.set_num_threads(1)
 OFFSETS = ((-2, -1, 0, 1), (-3, 0), (0, 2))
 DENSE = TdnnSpec(n_in=5, hidden=(12, 10, 9), n_out=7, offsets=OFFSETS, seed=5)
 CGS = TdnnSpec(n_in=5, hidden=(12, 10, 9), n_out=7, offsets=OFFSETS, method="cgs", density=0.5, block=3, dense_output=True, seed=5)
-SPECS = pytest.mark.parametrize("spec", [DENSE, CGS], ids=["dense", "cgs"])
+RECTANGLES = CGS.model_copy(update={"block": 5, "block_in": (4, 3, 2, 1)})
+SPECS = pytest.mark.parametrize("spec", [DENSE, CGS, RECTANGLES], ids=["dense", "cgs", "rectangles"])
 
 
 def network(spec: TdnnSpec) -> Tdnn:

@@ -10,21 +10,21 @@ from cgs.quant.model import PackedLayer, PackedModel
 
 
 def random_layer(
-    random: np.random.Generator, n_in: int, n_out: int, block: int = 0, n_kept: int = 0, bits: int = 6, relu: bool = True, **changes: Any
+    random: np.random.Generator, n_in: int, n_out: int, block: int = 0, n_kept: int = 0, bits: int = 6, relu: bool = True, block_in: int = 0, **changes: Any
 ) -> PackedLayer:
-    """A layer whose weights use the whole range of `bits`; dense where block is 0."""
+    """A layer whose weights use the whole range of `bits`; dense where block is 0, of square blocks where block_in is."""
     kept = None
     shape: tuple[int, ...] = (n_out, n_in)
     if block:
-        rows, columns = -(-n_out // block), -(-n_in // block)
+        rows, columns = -(-n_out // block), -(-n_in // (block_in or block))
         kept = np.sort(np.array([random.permutation(columns)[:n_kept] for _ in range(rows)]), axis=1).astype(np.int32)
-        shape = (rows, n_kept, block, block)
+        shape = (rows, n_kept, block, block_in or block)
     fields: dict[str, Any] = {
         "n_in": n_in, "n_out": n_out, "block": block, "kept": kept,
         "weights": random.integers(-(1 << (bits - 1)), 1 << (bits - 1), shape).astype(np.int8),
         "bias": random.integers(-100, 100, n_out).astype(np.int32),
         "bits": bits, "weight_fraction_bits": bits - 1, "bias_bits": 16, "bias_fraction_bits": 6, "input_bits": 8, "input_signed": False,
-        "input_fraction_bits": 6, "output_bits": 8 if relu else 32, "output_fraction_bits": 6 if relu else bits + 5, "relu": relu,
+        "input_fraction_bits": 6, "output_bits": 8 if relu else 32, "output_fraction_bits": 6 if relu else bits + 5, "relu": relu, "block_in": block_in if block else 0,
     }  # fmt: skip
     fields |= changes
     if block:
@@ -32,13 +32,13 @@ def random_layer(
     return PackedLayer(**fields)
 
 
-def random_model(seed: int, widths: tuple[int, ...] = (13, 10, 9, 5), block: int = 4, n_kept: int = 2, bits: int = 6) -> PackedModel:
+def random_model(seed: int, widths: tuple[int, ...] = (13, 10, 9, 5), block: int = 4, n_kept: int = 2, bits: int = 6, block_in: int = 0) -> PackedModel:
     """A sparse model with a dense output layer; edge blocks reach beyond most matrices."""
     random = np.random.default_rng(seed)
     layers = []
     for number, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
         last = number == len(widths) - 2
-        layers.append(random_layer(random, n_in, n_out, 0 if last else block, n_kept, bits, relu=not last, input_signed=number == 0))
+        layers.append(random_layer(random, n_in, n_out, 0 if last else block, n_kept, bits, not last, block_in, input_signed=number == 0))
     return PackedModel(tuple(layers), {"task": "kws", "classes": ["<silence>", "<other>", "zéro"]})
 
 
@@ -54,12 +54,12 @@ def random_lowrank(seed: int, ranks: tuple[int, ...] = (4, 0, 3), widths: tuple[
     return PackedModel(tuple(layers), {"task": "asr"})
 
 
-def random_tdnn(seed: int, block: int = 4, n_kept: int = 2, bits: int = 6) -> PackedModel:
+def random_tdnn(seed: int, block: int = 4, n_kept: int = 2, bits: int = 6, block_in: int = 0) -> PackedModel:
     """A sparse time-delay model of 5 features a frame, with a dense output layer."""
     random = np.random.default_rng(seed)
     below, layers = 5, []
     for offsets, n_out in (((-2, -1, 0, 1), 11), ((-3, 0), 10), ((0, 2), 9)):
-        layers.append(random_layer(random, below * len(offsets), n_out, block, n_kept, bits, input_signed=not layers, offsets=offsets))
+        layers.append(random_layer(random, below * len(offsets), n_out, block, n_kept, bits, True, block_in, input_signed=not layers, offsets=offsets))
         below = n_out
     layers.append(random_layer(random, below, 4, bits=bits, relu=False))
     return PackedModel(tuple(layers), {"task": "asr", "features": {"left": 5, "right": 3}})

@@ -18,9 +18,9 @@ def weight_of(layer: PackedLayer, o: int, i: int) -> int:
     """One weight, 0 where its block was dropped."""
     if layer.kept is None:
         return int(layer.weights[o, i])
-    row, column = o // layer.block, i // layer.block
+    row, column = o // layer.block, i // layer.block_in
     places = [k for k, c in enumerate(layer.kept[row].tolist()) if c == column]
-    return int(layer.weights[row, places[0], o % layer.block, i % layer.block]) if places else 0
+    return int(layer.weights[row, places[0], o % layer.block, i % layer.block_in]) if places else 0
 
 
 def nearest_even(value: Fraction) -> int:
@@ -52,9 +52,9 @@ def slow(model: PackedModel, frame: np.ndarray) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("bits", [2, 5, 8])
-@pytest.mark.parametrize("block", [3, 4, 8])
-def test_every_integer_equals_the_slow_engine(made, bits, block):
-    model = made.random_model(bits, (13, 17, 9, 5), block=block, n_kept=2, bits=bits)
+@pytest.mark.parametrize("sides", [(3, 0), (4, 0), (8, 0), (3, 4), (8, 2), (2, 8), (1, 5), (20, 1)], ids=str)
+def test_every_integer_equals_the_slow_engine(made, bits, sides):
+    model = made.random_model(bits, (13, 17, 9, 5), block=sides[0], n_kept=2, bits=bits, block_in=sides[1])
     frames = np.random.default_rng(1).normal(scale=1.5, size=(12, 13)).astype(np.float32)
     frames[0] = 1e30
     frames[1] = -1e30
@@ -106,7 +106,7 @@ def test_layers_beyond_24_bits_are_exact_too(made):
 
 
 def test_chunks_of_frames_do_not_matter(made):
-    engine = IntegerEngine(made.random_model(3))
+    engine = IntegerEngine(made.random_model(3, block_in=3))
     frames = np.random.default_rng(2).normal(size=(700, 13)).astype(np.float32)
     whole = engine.logits(frames)
     assert whole.shape == (700, 5) and whole.dtype == np.float32
@@ -138,7 +138,7 @@ def test_bad_input_says_what_is_wrong(made):
 
 
 def test_chunks_of_frames_do_not_matter_with_offsets_either(made):
-    model = made.random_tdnn(3)
+    model = made.random_tdnn(3, block_in=5)
     assert model.context == (5, 3) and model.n_in == 5
     engine = IntegerEngine(model)
     frames = np.random.default_rng(2).normal(size=(700, 5)).astype(np.float32)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from cgs.quant.engine import IntegerEngine
 from cgs.quant.model import PackedModel
@@ -61,21 +62,21 @@ def read(data: bytes) -> tuple[dict, list[SimpleNamespace]]:
     """The description, and each layer's formats and frames with its dense matrix `w` (dropped weights 0) and bias `b`."""
     assert data[:8] == bytes.fromhex("894347530D0A1A0A") and hashlib.sha256(data[:-32]).digest() == data[-32:]
     version, n_layers, n_meta, n_bytes = struct.unpack_from("<HHII", data, 8)
-    size = 26 if version == 4 else 24
     assert version in (1, 2, 3, 4) and n_bytes == len(data)
-    at = 20 + size * n_layers
+    n_header = 26 if version == 4 else 24
+    at = 20 + n_header * n_layers
     meta, at, layers = json.loads(data[at : at + n_meta].decode()), at + n_meta, []
     for n in range(n_layers):
-        header = struct.unpack_from("<IIHHBBBBBBbbbbBB", data, 20 + size * n)
-        assert version < 4 or data[20 + size * n + 24 : 20 + size * n + 26] == b"\0\0"
+        header = struct.unpack_from("<IIHHBBBBBBbbbbBB", data, 20 + n_header * n)
         n_in, n_out, block, k, bits, bias_bits, _, out_bits, flags, n_offsets, wf, bf, xf, yf, index, form = header
         low, high = (-(2 ** (out_bits - 1)), 2 ** (out_bits - 1) - 1) if flags & 4 else (0, 2**out_bits - 1)
         layer = SimpleNamespace(f=wf + xf, xf=xf, bf=bf, yf=yf, hidden=flags & 6, low=low, high=high, w=[[0] * n_in for _ in range(n_out)])
         layer.offsets, at = values(data, at, n_offsets, 8, True) if n_offsets else ([0], at)
         if block:
-            rows, columns = math.ceil(n_out / block), math.ceil(n_in / block)
+            block_in = (struct.unpack_from("<H", data, 20 + n_header * n + 24)[0] if version == 4 else 0) or block
+            rows, columns = math.ceil(n_out / block), math.ceil(n_in / block_in)
             kept, at = two_levels(data, at, rows, columns, k) if index == 1 else values(data, at, rows * k, math.ceil(math.log2(columns)), False)
-            places = [(r * block + i, c * block + j) for r in range(rows) for c in kept[r * k : r * k + k] for i in range(block) for j in range(block)]
+            places = [(r * block + i, c * block_in + j) for r in range(rows) for c in kept[r * k : r * k + k] for i in range(block) for j in range(block_in)]
             places = [(o, i) for o, i in places if o < n_out and i < n_in]
         else:
             places = [(o, i) for o in range(n_out) for i in range(n_in)]
@@ -89,9 +90,12 @@ def read(data: bytes) -> tuple[dict, list[SimpleNamespace]]:
 
 
 def test_the_page_is_enough_to_read_and_compute(made):
-    models = [made.random_model(seed, (13, 30, 21, 5), block=block, n_kept=1, bits=bits) for seed, block, bits in ((1, 4, 6), (2, 3, 5), (3, 16, 2))]
+    models = [
+        made.random_model(seed, (13, 30, 21, 5), block=block, n_kept=1, bits=bits, block_in=block_in)
+        for seed, block, bits, block_in in ((1, 4, 6, 0), (2, 3, 5, 0), (3, 16, 2, 0), (4, 2, 6, 7), (5, 12, 4, 5), (6, 1, 3, 40))
+    ]
     models += [replace(made.random_lowrank(4, bits=5), storage="smallest"), made.random_lowrank(5, (6, 2, 0), bits=8)]
-    assert [encode(model)[8] for model in models] == [1, 1, 1, 4, 4]
+    assert [encode(model)[8] for model in models] == [1, 1, 1, 4, 4, 4, 4, 4]
     for seed, model in enumerate(models):
         meta, layers = read(encode(model))
         assert meta == model.meta
@@ -105,10 +109,10 @@ def test_the_page_is_enough_to_read_and_compute(made):
 
 
 def test_the_page_is_enough_for_layers_that_read_several_frames(made):
-    for seed, block, bits in ((1, 4, 6), (2, 3, 5), (3, 16, 2)):
-        model = made.random_tdnn(seed, block=block, n_kept=1, bits=bits)
+    for seed, block, bits, block_in in ((1, 4, 6, 0), (2, 3, 5, 0), (3, 16, 2, 0), (4, 2, 6, 7), (5, 12, 4, 5)):
+        model = made.random_tdnn(seed, block=block, n_kept=1, bits=bits, block_in=block_in)
         data = encode(model)
-        assert data[8] == 2
+        assert data[8] == (4 if block_in else 2)
         meta, layers = read(data)
         frames = np.random.default_rng(seed).normal(size=(12, 5)).astype(np.float32)
         assert (meta["features"]["left"], meta["features"]["right"]) == (5, 3)
@@ -129,12 +133,14 @@ def test_networks_of_single_frames_keep_version_1(made):
     assert data[8] == 1 and data[20 + 17] == 0
 
 
-def test_the_page_is_enough_for_every_form(made):
-    random = np.random.default_rng(0)
+@pytest.mark.parametrize("wide", [0, 3])
+def test_the_page_is_enough_for_every_form(made, wide):
+    """In version 3 the first layer has blocks of 2 x 2, in version 4 of 2 x 3."""
+    random, across = np.random.default_rng(0), wide or 2
     coarse = np.sort([random.permutation(9)[:3] for _ in range(8)], axis=1)  # 32 block rows of 37 block columns, coarse blocks of 4
     fine = np.sort([[random.permutation(4)[:2] for _ in range(3)] for _ in range(32)], axis=2)
     kept = (coarse[np.arange(32) // 4][:, :, None] * 4 + fine).reshape(32, 6).astype(np.int32)
-    first = replace(made.random_layer(random, 74, 63, block=2, n_kept=6, bits=5, input_signed=True), kept=kept)
+    first = replace(made.random_layer(random, 37 * across, 63, block=2, n_kept=6, bits=5, block_in=wide, input_signed=True), kept=kept)
     first = replace(first, weights=(first.weights * first.real_weights()).astype(np.int8))
     second = made.random_layer(random, 63, 40, bits=4)
     second = replace(second, weights=np.clip(np.rint(random.laplace(scale=1.0, size=(40, 63))), -8, 7).astype(np.int8))
@@ -143,12 +149,13 @@ def test_the_page_is_enough_for_every_form(made):
     second = replace(second, input_fraction_bits=first.output_fraction_bits)
     model = PackedModel((first, second, last), {"task": "asr"}, "smallest")
     data = encode(model)
-    assert data[8] == 3 and [(data[20 + 24 * n + 22], data[20 + 24 * n + 23]) for n in range(3)] == [(1, 0), (0, 2), (0, 1)]
+    n_header = 26 if wide else 24
+    assert data[8] == (4 if wide else 3) and [tuple(data[20 + n_header * n + 22 :][:2]) for n in range(3)] == [(1, 0), (0, 2), (0, 1)]
     meta, layers = read(data)
     assert meta == {"task": "asr"}
-    dense = np.zeros((64, 74), dtype=int)
+    dense = np.zeros((64, 37 * across), dtype=int)
     for r, columns in enumerate(kept):
         for k, c in enumerate(columns):
-            dense[2 * r : 2 * r + 2, 2 * c : 2 * c + 2] = first.weights[r, k]
+            dense[2 * r : 2 * r + 2, across * c : across * c + across] = first.weights[r, k]
     for layer, expected in zip(layers, (dense[:63], second.weights, last.weights), strict=True):
         np.testing.assert_array_equal(np.array(layer.w), expected)

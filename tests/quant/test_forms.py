@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cgs.base.errors import FormatError
+from cgs.base.errors import FormatError, ShapeError
 from cgs.quant.bitpack import pack_bits
 from cgs.quant.engine import IntegerEngine
 from cgs.quant.model import PackedLayer, PackedModel
@@ -55,8 +55,24 @@ def tdnn_in_other_forms(made) -> PackedModel:
     return replace(model, layers=tuple(replace(layer, weights=np.sign(layer.weights).astype(np.int8) * (layer.weights > 20)) for layer in model.layers))
 
 
+def wide_model(made, storage: str = "plain") -> PackedModel:
+    """64 block rows of 20 block columns, blocks of 2 outputs x 6 inputs, in two levels; then a dense layer."""
+    random = np.random.default_rng(3)
+    first = made.random_layer(random, 117, 127, block=2, n_kept=4, bits=4, block_in=6, input_signed=True)
+    first = replace(first, kept=hierarchical(random, 64, 20, 4, 2, 2), weights=laplace(random, 64 * 4 * 12, 0.6, 4).reshape(64, 4, 2, 6))
+    first = replace(first, weights=(first.weights * first.real_weights()).astype(np.int8))
+    return PackedModel((first, made.random_layer(random, 127, 3, relu=False)), {"task": "asr"}, storage)  # type: ignore[arg-type]
+
+
 def signed(data: bytearray) -> bytes:
     return bytes(data[:-32]) + hashlib.sha256(data[:-32]).digest()
+
+
+def test_a_width_that_no_file_can_hold_is_refused(made):
+    layer = made.random_layer(np.random.default_rng(0), 4, 2, relu=False)
+    for layer, told in ((replace(layer, block_in=3), "blocks of 0 outputs x 3 inputs"), (replace(wide_model(made).layers[0], block_in=2000), "side 2000, of 1024")):
+        with pytest.raises(ShapeError, match=told):
+            encode(PackedModel((layer,), {}))
 
 
 def assert_same(one: PackedModel, other: PackedModel) -> None:
@@ -199,10 +215,10 @@ def test_two_levels_are_written_where_they_are_smaller(made):
 
 
 @MODEL_SETTINGS
-@given(st.integers(2, 8), st.integers(1, 40), st.integers(1, 40), st.integers(0, 9), st.integers(1, 5), st.floats(0, 1), st.integers(0, 2**32 - 1))
-def test_the_smallest_form_is_written_and_read(made, bits, n_in, n_out, block, n_kept, density, seed):
-    n_kept, random = min(n_kept, -(-n_in // block)) if block else 0, np.random.default_rng(seed)
-    layer = pruned(made.random_layer(random, n_in, n_out, block, n_kept, bits, relu=False, input_signed=True), random, density)
+@given(st.integers(2, 8), st.integers(1, 40), st.integers(1, 40), st.integers(0, 9), st.integers(0, 9), st.integers(1, 5), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_the_smallest_form_is_written_and_read(made, bits, n_in, n_out, block, block_in, n_kept, density, seed):
+    n_kept, random = min(n_kept, -(-n_in // (block_in or block))) if block else 0, np.random.default_rng(seed)
+    layer = pruned(made.random_layer(random, n_in, n_out, block, n_kept, bits, False, block_in, input_signed=True), random, density)
     model = PackedModel((layer,), {"task": "asr"}, "smallest")
     data = encode(model)
     read = decode(data, "x")
@@ -210,6 +226,30 @@ def test_the_smallest_form_is_written_and_read(made, bits, n_in, n_out, block, n
     assert encode(read) == data
     assert section_bytes(layer, "smallest")[1] == min(map(len, weight_sections(layer).values()))
     assert len(data) <= len(encode(replace(model, storage="plain")))
+
+
+@pytest.mark.parametrize("storage", ["plain", "smallest"])
+def test_blocks_that_are_not_square_are_written_in_version_4(made, storage):
+    model = wide_model(made, storage)
+    data, first = encode(model), model.layers[0]
+    assert data[8] == 4 and int.from_bytes(data[28:30], "little") == 2 and int.from_bytes(data[44:46], "little") == 6
+    assert data[20 + 26 + 24 : 20 + 26 + 26] == b"\0\0", "a dense layer has no width"
+    assert (data[20 + 22], data[20 + 23]) == (1, 2 if storage == "smallest" else 0) and data[20 + 17] == 0
+    n_sections = sum(sum(section_bytes(layer, storage)) for layer in model.layers)
+    assert len(data) == sizes(model)["file_bytes"] == 20 + 2 * 26 + len('{"task":"asr"}') + n_sections + 32
+    assert section_bytes(first)[1] == math.ceil(4 * first.n_weights / 8) and first.n_weights == first.real_weights().sum()
+    assert_same(decode(data, "x"), model)
+    assert encode(decode(data, "x")) == data
+    square = replace(first, block_in=2, n_in=40, kept=first.kept, weights=first.weights[:, :, :, :2])
+    assert encode(PackedModel((square, *model.layers[1:]), {}))[8] == 3, "two levels alone"
+
+
+def test_a_time_delay_network_with_other_blocks(made):
+    model = made.random_tdnn(1, block_in=2)
+    data = encode(model)
+    assert data[8] == 4 and [data[20 + 26 * n + 17] for n in range(4)] == [4, 2, 2, 0]
+    assert [int.from_bytes(data[20 + 26 * n + 24 :][:2], "little") for n in range(4)] == [2, 2, 2, 0]
+    assert_same(decode(data, "x"), model)
 
 
 @pytest.mark.parametrize("form", ["bitmap", "coded"])
@@ -322,15 +362,16 @@ def test_a_file_of_version_1_byte_by_byte(made):
 
 
 def small_files(made) -> list[bytes]:
-    """A file of each form: two levels, bitmap, coded; and one with linear layers."""
+    """A file of each form: two levels, bitmap, coded; one with linear layers, and one with blocks that are not square."""
     levels = hierarchical_model(made)
     random = np.random.default_rng(0)
     coded = made.random_layer(random, 24, 30, bits=4, relu=False, input_signed=True)
     bitmap = pruned(made.random_layer(random, 12, 9, bits=6, relu=False, input_signed=True), random, 0.2)
     coded = replace(coded, weights=laplace(random, 720, 0.3, 4).reshape(30, 24))
-    files = [encode(levels), *(encode(PackedModel((layer,), {}, "smallest")) for layer in (coded, bitmap))]
-    assert [(data[20 + 22], data[20 + 23]) for data in files] == [(1, 0), (0, 2), (0, 1)]
-    return [*files, encode(made.random_lowrank(1))]
+    wide = made.random_layer(random, 13, 10, block=4, n_kept=2, bits=6, relu=False, block_in=3, input_signed=True)
+    files = [encode(levels), *(encode(PackedModel((layer,), {}, "smallest")) for layer in (coded, bitmap, wide))]
+    assert [(data[8], data[20 + 22], data[20 + 23]) for data in files] == [(3, 1, 0), (3, 0, 2), (3, 0, 1), (4, 0, 0)]
+    return [*files[:3], encode(made.random_lowrank(1)), files[3]]
 
 
 def test_every_truncated_or_altered_file_is_refused(made):
@@ -368,11 +409,20 @@ def test_every_altered_byte_with_the_right_checksum_is_refused_or_harmless(made)
         (3, 20 + 16, 3, "layer 2: its inputs are not what layer 1 gives"),
         (3, 20 + 16, 7, "layer 1: a ReLU and signed outputs"),
         (3, 20 + 16, 9, "layer 1: reserved fields"),
-        (3, 20 + 24, 1, "layer 1: reserved fields"),
-        (3, 20 + 26 + 25, 8, "layer 2: reserved fields"),
+        (3, 20 + 24, 1, "layer 1: blocks 1 inputs wide, of side 0"),
+        (3, 20 + 26 + 25, 8, "layer 2: blocks 2048 inputs wide, of side 0"),
         (3, 20 + 4 * 26 + 16, 5, "layer 5: 32-bit outputs"),
         (3, 8, 3, "layer 1|do not fit|description"),
         (1, 20 + 16, 5, "layer 1: reserved fields"),
+        (4, 20 + 24, 4, "layer 1: blocks 4 inputs wide, of side 4: a square block and a dense layer have no width"),
+        (4, 20 + 24, 0, "needs|bytes after the last layer|block columns that do not rise"),
+        (4, 20 + 24, 2, "needs|bytes after the last layer|block columns that do not rise"),
+        (4, 20 + 25, 5, "layer 1: shape 10 x 13 with 2 blocks of side 4x1283 in a row"),
+        (4, 20 + 8, 0, "layer 1: blocks 3 inputs wide, of side 0"),
+        (4, 20 + 16, 9, "layer 1: reserved fields"),
+        (4, 20 + 22, 2, "layer 1: reserved fields"),
+        (4, 8, 3, "layer 1|description|do not fit"),
+        (1, 8, 4, "layer 1|description|do not fit"),
     ],
 )
 def test_a_wrong_writer_is_told_what_is_wrong(made, file, place, value, message):
@@ -401,6 +451,11 @@ def test_a_file_of_narrow_edge_blocks_cannot_ask_for_much_memory(made):
     data = bytearray(encode(PackedModel((layer,), {})))
     data[28:30] = (1024).to_bytes(2, "little")
     with pytest.raises(FormatError, match=r"layer 1: blocks .196, 1, 1024, 1024., which are next to nothing but padding"):
+        decode(signed(data), "x")
+    layer = made.random_layer(np.random.default_rng(0), 1, 200_000, block=4, n_kept=1, bits=2, relu=False, block_in=3, input_signed=True)
+    data = bytearray(encode(PackedModel((layer,), {})))
+    data[44:46] = (1024).to_bytes(2, "little")
+    with pytest.raises(FormatError, match=r"layer 1: blocks .50000, 1, 4, 1024., which are next to nothing but padding"):
         decode(signed(data), "x")
 
 

@@ -16,7 +16,7 @@ from cgs.quant.bitpack import pack_bits, unpack_bits
 from cgs.quant.model import PackedModel
 from cgs.quant.packed import decode, encode, read_packed, section_bytes, write_packed
 
-FIELDS = ("n_in", "n_out", "block", "bits", "weight_fraction_bits", "bias_bits", "bias_fraction_bits", "input_bits", "input_signed", "input_fraction_bits",
+FIELDS = ("n_in", "n_out", "block", "block_in", "bits", "weight_fraction_bits", "bias_bits", "bias_fraction_bits", "input_bits", "input_signed", "input_fraction_bits",
           "output_bits", "output_fraction_bits", "relu", "offsets")  # fmt: skip
 
 
@@ -46,21 +46,24 @@ def test_lowest_bit_first():
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(2, 8), st.integers(1, 40), st.integers(1, 40), st.integers(0, 9), st.integers(1, 5), st.integers(0, 2**32 - 1))
-def test_what_is_written_is_read(made, bits, n_in, n_out, block, n_kept, seed):
-    n_kept = min(n_kept, -(-n_in // block)) if block else 0
-    layer = made.random_layer(np.random.default_rng(seed), n_in, n_out, block, n_kept, bits, relu=False, input_signed=True)
+@given(st.integers(2, 8), st.integers(1, 40), st.integers(1, 40), st.integers(0, 9), st.integers(0, 9), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_what_is_written_is_read(made, bits, n_in, n_out, block, block_in, n_kept, seed):
+    n_kept = min(n_kept, -(-n_in // (block_in or block))) if block else 0
+    layer = made.random_layer(np.random.default_rng(seed), n_in, n_out, block, n_kept, bits, False, block_in, input_signed=True)
     model = PackedModel((layer,), {"task": "asr", "system": "é"})
     data = encode(model)
     assert_equal(decode(data, "x"), model)
     assert encode(decode(data, "x")) == data
-    assert len(data) == 20 + 24 + len('{"system":"é","task":"asr"}'.encode()) + sum(section_bytes(layer)) + 32
+    assert (data[8] == 4) == (layer.block != layer.block_in)
+    assert len(data) == 20 + (26 if data[8] == 4 else 24) + len('{"system":"é","task":"asr"}'.encode()) + sum(section_bytes(layer)) + 32
 
 
 def test_only_weights_that_exist_are_stored(made):
     layer = made.random_layer(np.random.default_rng(0), 5, 3, block=4, n_kept=2, bits=8, relu=False)
     assert layer.n_weights == 15
     assert section_bytes(layer) == (1, 15, 6)
+    layer = made.random_layer(np.random.default_rng(0), 5, 3, block=2, n_kept=2, bits=8, relu=False, block_in=3)
+    assert layer.n_weights == 15 and layer.weights.shape == (2, 2, 2, 3) and section_bytes(layer) == (1, 15, 6)
 
 
 def test_one_block_column_needs_no_index_bits(made):

@@ -11,15 +11,15 @@ from cgs.base.errors import ConfigError
 from cgs.sparse.hierarchy import draw_hierarchical_mask
 
 
-@given(st.integers(2, 6), st.integers(2, 6), st.sampled_from([(16, 4), (32, 8), (8, 2)]), st.integers(0, 99))
-def test_both_levels_keep_equally_many(rows: int, columns: int, sides: tuple[int, int], seed: int) -> None:
-    coarse, block = sides
-    n_out, n_in, fine = rows * coarse, columns * coarse, coarse // block
+@given(st.integers(2, 6), st.integers(2, 6), st.sampled_from([(16, 4, 4), (32, 8, 8), (8, 2, 2), (16, 2, 4), (32, 8, 4), (12, 3, 2)]), st.integers(0, 99))
+def test_both_levels_keep_equally_many(rows: int, columns: int, sides: tuple[int, int, int], seed: int) -> None:
+    coarse, block, block_in = sides
+    n_out, n_in, fine, fine_in = rows * coarse, columns * coarse, coarse // block, coarse // block_in
     try:
-        mask = draw_hierarchical_mask(n_out, n_in, coarse, block, 0.25, seed)
+        mask = draw_hierarchical_mask(n_out, n_in, coarse, block, 0.25, seed, block_in=block_in)
     except ConfigError:
         return  # as `draw_mask` refuses few rows or odd densities
-    inside = mask.to_dense()[::block, ::block].reshape(rows, fine, columns, fine)
+    inside = mask.to_dense()[::block, ::block_in].reshape(rows, fine, columns, fine_in)
     used = inside.any(axis=(1, 3))
     assert len(set(used.sum(axis=1).tolist())) == 1 and used.any(axis=0).all()
     counts = inside.sum(axis=3).transpose(0, 2, 1)[used]
@@ -39,6 +39,16 @@ def test_a_last_large_block_may_be_narrow() -> None:
     assert mask.keep_per_row == 3 and mask.kept.max() == 54
     inside = mask.to_dense()[::8, ::8]
     assert inside[:, 52:].any(), "the block of 24 of 32 columns is used too"
+
+
+def test_a_large_block_holds_whole_rectangles_side_by_side() -> None:
+    mask = draw_hierarchical_mask(64, 128, 32, 4, 0.25, 3, 0.5, block_in=16)
+    large = mask.to_dense().reshape(2, 32, 4, 32).any(axis=(1, 3))
+    assert large.sum(axis=1).tolist() == [2, 2] and mask.keep_per_row == 2 and (mask.block, mask.block_in) == (4, 16)
+    assert mask != draw_hierarchical_mask(64, 128, 32, 4, 0.25, 3, 0.5)
+    for block, block_in in ((4, 12), (12, 4), (4, 32), (32, 4)):
+        with pytest.raises(ConfigError, match=f"coarse block 32 and block {block}x{block_in}"):
+            draw_hierarchical_mask(64, 128, 32, block, 0.25, 3, 0.5, block_in=block_in)
 
 
 @pytest.mark.parametrize(

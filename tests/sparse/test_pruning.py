@@ -18,14 +18,20 @@ from cgs.nn.network import build_network, load_network, save_network
 from cgs.nn.train import Examples, train
 from cgs.sparse.layer import BlockSparseLinear
 from cgs.sparse.masked import MaskedLinear
-from cgs.sparse.pruning import BLOCK_METHODS, PRUNED, SETTLED, Pruner, cubic, permuted_diagonal, scattered_blocks
+from cgs.sparse.pruning import BLOCK_METHODS, PRUNED, SETTLED, Pruner, block_mask, cubic, permuted_diagonal, scattered_blocks
 
 OPTIONS = TrainOptions(epochs=4, minibatch=32, left_context=0, right_context=0, dropout=0.0, average=2, patience=1, matmul="float32")
 SIDE = {"nm": 4, "magnitude": 1, "mpd": 1}
 
 
-def spec(method: str, seed: int = 3) -> NetworkSpec:
-    return NetworkSpec(n_in=16, hidden=(32, 32), n_out=6, method=method, density=0.25, block=SIDE.get(method, 4), seed=seed, dense_output=True)
+WIDE, HIGH = {"block": 2, "block_in": 4}, {"block": 8, "block_in": 2}
+RUNS = [(method, {}) for method in PRUNED] + [(method, sides) for method in BLOCK_METHODS for sides in (WIDE, HIGH)]
+EVERY_RUN = pytest.mark.parametrize(("method", "sides"), RUNS, ids=lambda v: v if isinstance(v, str) else "x".join(map(str, v.values())))
+
+
+def spec(method: str, seed: int = 3, **sides: int) -> NetworkSpec:
+    sides = {"block": SIDE.get(method, 4)} | sides
+    return NetworkSpec(n_in=16, hidden=(32, 32), n_out=6, method=method, density=0.25, seed=seed, dense_output=True, **sides)
 
 
 def examples(n: int = 20) -> Examples:
@@ -43,9 +49,9 @@ def masked(network) -> list[MaskedLinear]:
     return [layer for layer in network.layers if isinstance(layer, MaskedLinear)]
 
 
-@pytest.mark.parametrize("method", PRUNED)
-def test_every_method_ends_at_its_density_and_nothing_dropped_comes_back(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network, seen = build_network(spec(method)), []
+@EVERY_RUN
+def test_every_method_ends_at_its_density_and_nothing_dropped_comes_back(method: str, sides: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, seen = build_network(spec(method, **sides)), []
     real = Pruner.after_step
 
     def watched(self: Pruner) -> None:
@@ -70,6 +76,9 @@ def test_every_method_ends_at_its_density_and_nothing_dropped_comes_back(method:
     torch.testing.assert_close(network(torch.ones(3, 16)), before)
     kinds = [BlockSparseLinear if method in BLOCK_METHODS else MaskedLinear] * 2
     assert [type(layer) for layer in network.layers] == [*kinds, torch.nn.Linear]
+    if sides:
+        assert [(mask.block, mask.block_in) for mask in network.masks[:2]] == [tuple(sides.values())] * 2
+        assert network.layers[0].weight.shape[2:] == tuple(sides.values())
     save_network(tmp_path, network, {})
     again, _ = load_network(tmp_path)
     torch.testing.assert_close(again(torch.ones(3, 16)), before)
@@ -99,7 +108,7 @@ def test_blocks_anywhere_are_whole_as_many_as_balanced_ones_and_stay(method: str
 
 
 def test_scattered_blocks_are_as_many_as_asked_for_and_the_same_everywhere() -> None:
-    kept = scattered_blocks(32, 24, 8, 1, seed=5)
+    kept = scattered_blocks((4, 3), 1, seed=5)
     assert kept.shape == (4, 3) and kept.sum() == 4
     assert np.flatnonzero(kept).tolist() == [1, 7, 8, 10]
 
@@ -126,12 +135,12 @@ def test_a_killed_training_ends_with_the_same_bytes(method: str, tmp_path: Path,
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True))
 
 
-def one_layer(method: str, weight: np.ndarray, block: int, density: float) -> MaskedLinear:
+def one_layer(method: str, weight: np.ndarray, block: int, density: float, block_in: int = 0) -> MaskedLinear:
     """A layer with planted weights, pruned to the end."""
     layer = MaskedLinear(weight.shape[1], weight.shape[0])
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight))
-    pruner = Pruner([layer], method, [block], [density], 1)
+    pruner = Pruner([layer], method, [(block, block_in or block)], [density], 1)
     for step in range(100):
         layer.weight.grad = torch.zeros_like(layer.weight)
         pruner.before_step(step, 100)
@@ -149,6 +158,24 @@ def test_the_largest_blocks_of_each_row_are_kept(method: str) -> None:
     np.put_along_axis(wanted, np.argsort(-norms, axis=1)[:, :2], True, axis=1)
     kept = one_layer(method, weight, 4, 0.5).kept.numpy()
     np.testing.assert_array_equal(kept, wanted.repeat(4, 0).repeat(4, 1))
+
+
+@pytest.mark.parametrize("method", ["guided", "block_magnitude", "group_lasso"])
+def test_the_largest_rectangles_of_each_row_are_kept(method: str) -> None:
+    """13 x 23 in blocks of 5 outputs x 4 inputs, weight by weight: edge blocks have a norm of what there is of them."""
+    weight = np.random.default_rng(4).standard_normal((13, 23))
+    expected = np.zeros((13, 23), dtype=bool)
+    for top in range(0, 13, 5):
+        norms = [sum(float(w) ** 2 for row in weight[top : top + 5] for w in row[left : left + 4]) for left in range(0, 23, 4)]
+        for place in sorted(range(6), key=lambda place: -norms[place])[:2]:
+            expected[top : top + 5, 4 * place : 4 * place + 4] = True
+    layer = one_layer(method, weight, 5, 1 / 3, 4)
+    np.testing.assert_array_equal(layer.kept.numpy(), expected)
+    mask = block_mask(layer, 5, 4)
+    assert (mask.block, mask.block_in, mask.keep_per_row) == (5, 4, 2)
+    np.testing.assert_array_equal(mask.to_dense(), expected)
+    with pytest.raises(ConfigError, match="blocks of 4x5 in each row"):
+        block_mask(layer, 4, 5)
 
 
 def test_magnitude_agrees_with_torch() -> None:
@@ -201,7 +228,7 @@ def test_n_of_every_m_weights_are_the_largest(n_out: int, n_in: int, pattern: tu
 
 def test_dynamic_blocks_grow_where_the_gradient_is_large() -> None:
     layer = MaskedLinear(64, 32)
-    pruner = Pruner([layer], "dynamic", [4], [0.25], 1)
+    pruner = Pruner([layer], "dynamic", [(4, 4)], [0.25], 1)
     start = layer.kept.clone()
     wanted = [int(torch.nonzero(~row[::4])[0]) for row in start[::4]]
     layer.weight.grad = torch.zeros_like(layer.weight)
@@ -232,9 +259,9 @@ def test_cubic_schedule_falls_from_all_to_the_density() -> None:
 
 def test_odd_densities_and_altered_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nm: 0.3 of every 4 weights"):
-        Pruner([MaskedLinear(8, 8)], "nm", [4], [0.3], 1)
+        Pruner([MaskedLinear(8, 8)], "nm", [(4, 4)], [0.3], 1)
     with pytest.raises(ConfigError, match="mpd: density 0.3"):
-        Pruner([MaskedLinear(8, 8)], "mpd", [1], [0.3], 1)
+        Pruner([MaskedLinear(8, 8)], "mpd", [(1, 1)], [0.3], 1)
     network = build_network(spec("mpd"))
     network.pruner()
     state = network.state_dict()
