@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cgs.base.experiment import Experiment, network_of
+from cgs.base.experiment import Experiment, network_of, system_unit
+from cgs.base.files import read_json
 from cgs.base.sweep import Sweep
 from cgs.base.units import file_size, percent, with_prefix
 from cgs.report.comparison import ALL_SEEDS, MEASURES, between, compare
@@ -84,7 +85,7 @@ def gather(exp: Experiment, sweep: Sweep, impossible: Mapping[str, str], failed:
         impossible: reasons by system.
         failed: reasons by (system, seed).
     Returns: facts of the run, axes, `rows` (one a point: status "done", "not possible", "failed" or "not made", reason, options, what
-        `point_row` says, difference from the dense float network of the same seed), `summary` (one a system: means over
+        `point_row` says, difference from the dense float network of the same seed, of which fraction_of_float32 is too), `summary` (one a system: means over
         seeds, whether on a front, difference from the headline), `baselines` by task.
     Raises: DataError: a file is missing or damaged.
     """
@@ -98,6 +99,8 @@ def gather(exp: Experiment, sweep: Sweep, impossible: Mapping[str, str], failed:
                 row |= {"status": "not possible", "reason": impossible[point.name]}
             elif (point.name, seed) in finished:
                 row |= {"status": "done", "difference": differences.get((point.name, seed))} | point_row(exp, point.name, seed)
+                if row["file_bytes"] and (n_bytes := _dense_bytes(exp, row["task"])):
+                    row["fraction_of_float32"] = row["file_bytes"] / n_bytes
             else:
                 row |= {"status": "failed" if (point.name, seed) in failed else "not made", "reason": failed.get((point.name, seed), "")}
             rows.append(row)
@@ -117,6 +120,12 @@ def _against_headline(exp: Experiment, sweep: Sweep, summary: list[dict[str, Any
             pair = [(system, engines[system]) for system in (entry["system"], headline.name)]
             entry["against_headline"] = between(exp, entry["task"], pair[0], pair[1], seeds, MAIN) if seeds else None
     return summary
+
+
+def _dense_bytes(exp: Experiment, task: str) -> int | None:
+    """Parameters, in 32-bit floats, of the dense network that points are compared with, whatever their own widths; None where none is finished."""
+    packs = [system_unit("7-pack", system, seed) for system, seed in sorted(exp.chosen or ()) if system == exp.recipe.baseline(task)]
+    return 4 * int(read_json(exp.root / packs[0] / "pack.json")["n_weights_dense"]) if packs else None
 
 
 def _differences(exp: Experiment) -> dict[tuple[str, int | str], dict[str, Any]]:

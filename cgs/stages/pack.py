@@ -37,7 +37,7 @@ def run(exp: Experiment) -> None:
 
 def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
     training = _training(exp, system).model_dump(exclude=UNUSED | UNSTAMPED | system.unread)
-    options: dict[str, Any] = {"pack": exp.recipe.pack.model_dump(), "bits": system.bits, "training": training, "device": exp.device}
+    options: dict[str, Any] = {"pack": system.packing(exp.recipe.pack).model_dump(), "bits": system.bits, "training": training, "device": exp.device}
     labels = [*dict.fromkeys(["3-feats", "4-align", labels_unit(system.labels)])] if system.task == "asr" else ["1-data", "2-lang", "3-feats", "4-align"]
     teacher = exp.teacher_unit(name, seed)
     inputs = [network_unit(system.task, name, seed), *labels, *([teacher] if teacher else [])]
@@ -67,7 +67,8 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
     from cgs.quant.sizes import sizes
 
     exp, name, seed = job
-    system, options = exp.recipe.systems[name], exp.recipe.pack
+    system = exp.recipe.systems[name]
+    options = system.packing(exp.recipe.pack)
     with _unit(exp, name, system, seed).writing() as out:
         network, facts = load_network(exp.root / network_unit(system.task, name, seed))
         if not system.can_be_packed:

@@ -40,6 +40,8 @@ def test_names_tell_networks_from_packings(tmp_path: Path) -> None:
     assert [point.name for point in sweep.points] == ["cgs@bits4", "cgs", "cgs-density0.5@bits4", "cgs-density0.5"]
     assert {network_unit("asr", point.name, 1) for point in sweep.points} == {"5-acoustic/cgs/seed1", "5-acoustic/cgs-density0.5/seed1"}
     assert len({system_unit("7-pack", point.name, 1) for point in sweep.points}) == 4
+    tuned = read(tmp_path, '[[points]]\nbase = "cgs"\nbits = 4\ntuning_epochs = [0, 4]\nseeds = [1]\n')
+    assert [point.name for point in tuned.points] == ["cgs@bits4", "cgs@bits4-tuning_epochs4"]
     by_network: dict[str, list] = {}
     for point in sweep.points:
         assert point.system

@@ -119,6 +119,18 @@ def test_bits_by_layer_mixed_bits_and_storage_are_told(exp):
     assert not any(unit.why_stale() for unit in pack.units(wanted))
 
 
+def test_a_system_may_be_tuned_for_longer_than_the_others(exp):
+    shape = {"task": "asr", "method": "cgs", "density": 0.5, "block": 4, "dense_output": True, "hidden": [16, 16], "bits": 3}
+    wanted = Experiment(exp.root, recipe({"short": shape, "longer": shape | {"tuning_epochs": 3, "tuning_rate": 1e-3}}))
+    for stage in (acoustic, pack):
+        stage.run(wanted)
+    histories = [(exp.root / "7-pack" / name / "seed1" / "training.jsonl").read_text().splitlines() for name in ("short", "longer")]
+    assert [len(history) for history in histories] == [wanted.recipe.pack.epochs, 3]
+    assert read_json(exp.root / "7-pack" / "longer" / "seed1" / "stamp.json")["options"]["pack"]["learning_rate"] == 1e-3
+    trained = [read_json(exp.root / "5-acoustic" / name / "seed1" / "model.json")["weights_sha256"] for name in ("short", "longer")]
+    assert trained[0] == trained[1], "training knows nothing of it"
+
+
 def test_packing_before_training_says_what_is_missing(exp):
     with pytest.raises(CgsError, match=r"7-pack/asr_cgs/seed1: needs 5-acoustic/asr_cgs/seed1, not made yet"):
         pack.run(exp)
