@@ -276,7 +276,7 @@ class SystemOptions(Options):
     dropout: float | None = Field(None, ge=0, lt=1, description="of this system's networks, in place of nn.dropout or kws.dropout")
     bits: int | list[int] = Field(6, description="bits of a packed weight, 2 to 8; a list has one for each weight matrix, the output layer's last; "
         "both factors of a matrix have the same")
-    tuning_epochs: int = Field(0, ge=0, description="passes of this system's fine-tuning in fixed point, in place of pack.epochs: few bits want more; 0: as there")
+    tuning_epochs: int = Field(0, ge=0, description="passes of this system's fine-tuning, in place of pack.epochs: few bits want more; 0: as there")
     tuning_rate: float = Field(0.0, ge=0, description="its learning rate, in place of pack.learning_rate; 0: as there")
     seeds: list[Seed] = Field([1], min_length=1, description="one network, and one row of the results, for each")
 

@@ -122,7 +122,7 @@ def test_bits_by_layer_mixed_bits_and_storage_are_told(exp):
 def test_a_system_may_be_tuned_for_longer_than_the_others(exp):
     shape = {"task": "asr", "method": "cgs", "density": 0.5, "block": 4, "dense_output": True, "hidden": [16, 16], "bits": 3}
     wanted = Experiment(exp.root, recipe({"short": shape, "longer": shape | {"tuning_epochs": 3, "tuning_rate": 1e-3}}))
-    for stage in (acoustic, pack):
+    for stage in (acoustic, keyword, pack):
         stage.run(wanted)
     histories = [(exp.root / "7-pack" / name / "seed1" / "training.jsonl").read_text().splitlines() for name in ("short", "longer")]
     assert [len(history) for history in histories] == [wanted.recipe.pack.epochs, 3]
