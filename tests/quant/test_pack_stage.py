@@ -126,7 +126,7 @@ def test_a_system_may_be_tuned_for_longer_than_the_others(exp):
         stage.run(wanted)
     histories = [(exp.root / "7-pack" / name / "seed1" / "training.jsonl").read_text().splitlines() for name in ("short", "longer")]
     assert [len(history) for history in histories] == [wanted.recipe.pack.epochs, 3]
-    assert read_json(exp.root / "7-pack" / "longer" / "seed1" / "stamp.json")["options"]["pack"]["learning_rate"] == 1e-3
+    assert read_json(exp.root / "7-pack" / "longer" / "seed1" / "stamp.json")["options"]["pack.learning_rate"] == 1e-3
     trained = [read_json(exp.root / "5-acoustic" / name / "seed1" / "model.json")["weights_sha256"] for name in ("short", "longer")]
     assert trained[0] == trained[1], "training knows nothing of it"
 
