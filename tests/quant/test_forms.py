@@ -210,7 +210,10 @@ def test_two_levels_are_written_where_they_are_smaller(made):
 
 
 @MODEL_SETTINGS
-@given(st.integers(2, 8), st.tuples(*[st.integers(1, 40)] * 2), st.tuples(*[st.integers(0, 9)] * 2), st.integers(1, 5), st.floats(0, 1), st.integers(0, 2**32 - 1))
+@given(
+    st.integers(2, 8), st.tuples(st.integers(1, 40), st.integers(1, 40)), st.tuples(st.integers(0, 9), st.integers(0, 9)),
+    st.integers(1, 5), st.floats(0, 1), st.integers(0, 2**32 - 1),
+)  # fmt: skip
 def test_the_smallest_form_is_written_and_read(made, bits, shape, sides, n_kept, density, seed):
     (n_in, n_out), (block, block_in) = shape, sides
     n_kept, random = min(n_kept, -(-n_in // (block_in or block))) if block else 0, np.random.default_rng(seed)
