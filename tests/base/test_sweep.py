@@ -68,6 +68,16 @@ def test_options_that_are_lists_have_axes_of_lists(tmp_path: Path) -> None:
     assert all("/" not in point.name and len(point.name) < 80 for point in points)
 
 
+def test_widths_of_blocks_are_an_axis_whose_square_is_the_base(tmp_path: Path) -> None:
+    sweep = read(tmp_path, '[[points]]\nbase = "cgs"\nblock = [8, 4]\nblock_in = [0, 16]\n[[points]]\nbase = "cgs"\nbits = 4\n')
+    assert [point.name for point in sweep.points] == ["cgs", "cgs-block_in16", "cgs-block4", "cgs-block4-block_in16", "cgs@bits4"]
+    assert sweep.axes() == ["block", "block_in", "bits"] and [point.value("block_in") for point in sweep.points] == [0, 16, 0, 16, 0]
+    assert "block_in" not in sweep.points[0].options, "as in every experiment that was made before there was a width"
+    wide = RECIPE.model_copy(update={"systems": RECIPE.systems | {"wide": RECIPE.systems["cgs"].model_copy(update={"block_in": 16})}})
+    (tmp_path / "back.toml").write_text('[[points]]\nbase = "wide"\nblock_in = [0, 16, [16, 8]]\nseeds = [1]\n')
+    assert [point.name for point in read_sweep(str(tmp_path / "back.toml"), wide, tmp_path).points] == ["wide-block_in0", "wide", "wide-block_in16x8"]
+
+
 def test_tables_add_up_and_hold_a_point_once(tmp_path: Path) -> None:
     sweep = read(tmp_path, '[[points]]\nbase = "cgs"\nseeds = [2]\n[[points]]\nbase = "cgs"\nblock = [4, 8]\nseeds = [3]\n[[points]]\nbase = "spotter"\n')
     assert [(point.name, point.seeds) for point in sweep.points] == [("cgs", (2, 3)), ("cgs-block4", (3,)), ("spotter", (1,))]

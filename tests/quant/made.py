@@ -24,7 +24,8 @@ def random_layer(
         "weights": random.integers(-(1 << (bits - 1)), 1 << (bits - 1), shape).astype(np.int8),
         "bias": random.integers(-100, 100, n_out).astype(np.int32),
         "bits": bits, "weight_fraction_bits": bits - 1, "bias_bits": 16, "bias_fraction_bits": 6, "input_bits": 8, "input_signed": False,
-        "input_fraction_bits": 6, "output_bits": 8 if relu else 32, "output_fraction_bits": 6 if relu else bits + 5, "relu": relu, "block_in": block_in if block else 0,
+        "input_fraction_bits": 6, "output_bits": 8 if relu else 32, "output_fraction_bits": 6 if relu else bits + 5, "relu": relu,
+        "block_in": block_in if block else 0,
     }  # fmt: skip
     fields |= changes
     if block:

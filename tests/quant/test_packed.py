@@ -16,8 +16,8 @@ from cgs.quant.bitpack import pack_bits, unpack_bits
 from cgs.quant.model import PackedModel
 from cgs.quant.packed import decode, encode, read_packed, section_bytes, write_packed
 
-FIELDS = ("n_in", "n_out", "block", "block_in", "bits", "weight_fraction_bits", "bias_bits", "bias_fraction_bits", "input_bits", "input_signed", "input_fraction_bits",
-          "output_bits", "output_fraction_bits", "relu", "offsets")  # fmt: skip
+FIELDS = ("n_in", "n_out", "block", "block_in", "bits", "weight_fraction_bits", "bias_bits", "bias_fraction_bits", "input_bits", "input_signed",
+          "input_fraction_bits", "output_bits", "output_fraction_bits", "relu", "offsets")  # fmt: skip
 
 
 def assert_equal(one: PackedModel, other: PackedModel) -> None:

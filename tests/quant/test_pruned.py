@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from cgs.base.options import NnOptions, PackOptions
+from cgs.hw.estimate import count_packed
 from cgs.nn.network import NetworkSpec, build_network
 from cgs.nn.system import make_examples
 from cgs.nn.train import Examples, train
@@ -48,6 +49,24 @@ def test_what_is_pruned_stays_zero(examples, tmp_path: Path, method, block):
     assert told["n_weights_not_zero"] <= network.n_weights_kept < told["n_weights_kept"]
     assert told["forms"][1]["weights"] != "plain" and len(data) < 0.75 * len(encode(packing.model))
     assert engine_difference(decode(data, "x"), packing.network, examples) == 0.0
+
+
+@pytest.mark.parametrize(("method", "block", "block_in"), [("cgs", 4, 12), ("cgs", 16, 3), ("guided", 4, 12), ("dynamic", 16, 3)])
+def test_rectangles_are_trained_packed_and_read(examples, tmp_path: Path, method, block, block_in):
+    spec = NetworkSpec(n_in=24, hidden=(62, 64), n_out=5, method=method, density=0.5, block=block, block_in=block_in, dense_output=True, seed=1)
+    network = build_network(spec)
+    train(network, examples, TRAINING, 1, tmp_path / "train")
+    network.settle()
+    options = PackOptions(epochs=1, learning_rate=1e-3)
+    packing = pack_network(network, examples, 5, options, tuning_options(TRAINING, options, 1, 1), 1, tmp_path / "pack")
+    assert packing.held_out["float"]["accuracy"] > 0.5 and packing.held_out[packing.chosen]["accuracy"] > 0.45
+    read, told = decode(encode(packing.model), "x"), sizes(packing.model)
+    assert [(layer.block, layer.block_in) for layer in read.layers] == [(block, block_in)] * 2 + [(0, 0)]
+    assert [layer.n_weights for layer in read.layers] == [mask.n_weights_kept for mask in network.masks[:2]] + [64 * 5]
+    assert told["n_weights_kept"] == network.n_weights_kept and 0.4 * told["n_weights_dense"] < told["n_weights_kept"] < 0.65 * told["n_weights_dense"]
+    assert engine_difference(read, packing.network, examples) == 0.0
+    counts = count_packed(read, 8)
+    assert counts.macs == told["n_weights_kept"] and counts.memories["index"].n_words == sum(mask.kept.size for mask in network.masks[:2])
 
 
 def test_hierarchical_blocks_are_indexed_in_two_levels():

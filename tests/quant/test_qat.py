@@ -27,6 +27,8 @@ LOWRANK = NetworkSpec(n_in=45, hidden=(40, 36), n_out=7, method="lowrank", densi
 TDNN = TdnnSpec(n_in=9, hidden=(40, 36), n_out=7, offsets=((-2, -1, 0, 1, 2), (-3, 0, 3)), seed=3)
 SPARSE_TDNN = TDNN.model_copy(update={"method": "cgs", "density": 0.5, "block": 8, "dense_output": True})
 LOWRANK_TDNN = TDNN.model_copy(update={"method": "lowrank", "density": 0.5})
+WIDE = SPARSE.model_copy(update={"block": 3, "block_in": (11, 10, 0)})
+WIDE_TDNN = SPARSE_TDNN.model_copy(update={"block": (16, 3, 1), "block_in": (3, 11, 0)})
 
 
 def network(spec: NetworkSpec | TdnnSpec) -> Network:
@@ -101,7 +103,7 @@ def test_halves_round_up_where_the_engine_shifts():
     assert rounded(torch.tensor([0.5, 1.5, 2.5]), FixedPoint(8, 0, False)).tolist() == [0, 2, 2]
 
 
-@pytest.mark.parametrize("spec", [SPARSE, DENSE, LOWRANK], ids=["cgs", "dense", "lowrank"])
+@pytest.mark.parametrize("spec", [SPARSE, WIDE, DENSE, LOWRANK], ids=["cgs", "rectangles", "dense", "lowrank"])
 @pytest.mark.parametrize(("bits", "activation_bits"), [(2, 4), (5, 8), (6, 8), (8, 12)])
 def test_float_logits_equal_the_engine_bit_for_bit(spec, bits, activation_bits):
     trained = network(spec)
@@ -141,8 +143,9 @@ def test_dropout_spares_the_values_between_factors(monkeypatch):
     assert widths == 2 * [(40, 0.5), (36, 0.5)]
 
 
-def test_fine_tuning_lowers_the_loss_of_the_quantised_network():
-    trained, x = network(SPARSE), frames()
+@pytest.mark.parametrize("spec", [SPARSE, WIDE], ids=["cgs", "rectangles"])
+def test_fine_tuning_lowers_the_loss_of_the_quantised_network(spec):
+    trained, x = network(spec), frames()
     with torch.no_grad():
         labels = trained(x).argmax(dim=1)
     formats = choose_formats(trained, sample_activations(trained, x), 3, PackOptions(activation_bits=5))
@@ -190,7 +193,7 @@ def chunks() -> torch.Tensor:
     return torch.randn(6, 50, 9, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("spec", [SPARSE_TDNN, TDNN, LOWRANK_TDNN], ids=["cgs", "dense", "lowrank"])
+@pytest.mark.parametrize("spec", [SPARSE_TDNN, WIDE_TDNN, TDNN, LOWRANK_TDNN], ids=["cgs", "rectangles", "dense", "lowrank"])
 @pytest.mark.parametrize(("bits", "activation_bits"), [(2, 4), (6, 8)])
 def test_time_delay_logits_equal_the_engine_bit_for_bit(spec, bits, activation_bits):
     trained = network(spec)

@@ -66,4 +66,5 @@ def test_describe_tells_formats_and_shapes(made):
     told = describe(made.random_model(1))
     assert told["task"] == "kws" and told["bits"] == 6 and len(told["layers"]) == 3
     assert told["layers"][0]["kept_per_row"] == 2 and told["layers"][2]["block"] == 0
+    assert [(layer["block"], layer["block_in"]) for layer in describe(made.random_model(1, block_in=3))["layers"]] == [(4, 3), (4, 3), (0, 0)]
     assert sum(layer["weights_bytes"] for layer in told["layers"]) == told["weights_bytes"]

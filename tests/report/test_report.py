@@ -14,12 +14,12 @@ import pytest
 
 from cgs.base.errors import DataError
 from cgs.base.experiment import Experiment
-from cgs.base.options import ReportOptions
+from cgs.base.options import ReportOptions, SystemOptions
 from cgs.report import comparison, plots, provenance
 from cgs.report.markdown import markdown, notes
 from cgs.report.page import page
 from cgs.report.results import gather
-from cgs.report.rows import ROW_KEYS
+from cgs.report.rows import ROW_KEYS, collect_rows
 from cgs.report.tables import headlines, number, systems_table, tables
 from cgs.stages import report
 
@@ -63,6 +63,21 @@ def test_rows_repeat_what_the_stages_wrote(made, results):
     float_row = next(r for r in results["rows"] if (r["system"], r["seed"], r["engine"], r["condition"]) == ("cgs", 2, "float", "test"))
     assert float_row["bits"] == 32 and float_row["hardware"] is None
     assert float_row["file_bytes"] == (made.root / "5-acoustic/cgs/seed2/model.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("block", "block_in", "shown"),
+    [(16, 0, 16), (16, 64, "16x64"), (16, 16, "16"), (16, [64, 8, 0], "16x64, 16x8, 16"), ([16, 8, 1], 64, "16x64, 8x64, 1x64"), ([16, 8, 4], 0, [16, 8, 4])],
+)
+def test_rows_tell_both_sides_of_a_block(block, block_in, shown, made):
+    cgs = made.recipe.systems["cgs"]
+    systems = made.recipe.systems | {"cgs": SystemOptions(**cgs.model_dump(exclude_unset=True) | {"block": block, "block_in": block_in})}
+    exp = dataclasses.replace(made, recipe=made.recipe.model_copy(update={"systems": systems}))
+    rows = [row for row in collect_rows(exp) if row["system"] == "cgs"]
+    assert rows and all(row["block"] == shown for row in rows)
+    material = gather(exp)
+    told = [row for row in systems_table(material, "asr").rows if row[0].startswith("cgs")]
+    assert told and all(row[2] == str(shown) for row in told)
 
 
 def test_planted_differences_are_found(results):

@@ -105,6 +105,15 @@ def utterances(made: Experiment, system: str, seed: int) -> list[dict[str, Any]]
     return [json.loads(line) for line in utterances_path(made, system, "packed", seed, "test").read_text().splitlines()]
 
 
+def test_a_width_that_points_leave_out_is_a_zero_in_tables(made: Experiment, tmp_path: Path) -> None:
+    (tmp_path / "some.toml").write_text('[[points]]\nbase = "cgs"\nblock_in = [0, 8]\n')
+    sweep = read_sweep(str(tmp_path / "some.toml"), made.recipe, tmp_path)
+    exp = replace(made, recipe=sweep.recipe(made.recipe), chosen=frozenset({("dense", 1), ("dense", 2), ("cgs", 1), ("cgs", 2)}))
+    told = gather(exp, sweep, {}, {})
+    assert [row["options"]["block_in"] for row in told["rows"]] == [0, 0, 8, 8] and [row["status"] for row in told["rows"]] == ["done"] * 2 + ["not made"] * 2
+    assert "| system | block_in |" in markdown(told) and "| cgs | 0 |" in markdown(told)
+
+
 def test_a_system_without_a_packed_form_has_no_costs(results: dict[str, Any]) -> None:
     assert in_short(results["rows"][0] | {"file_bytes": None, "power_w": None}).endswith(" %, no packed form")
 
