@@ -66,19 +66,27 @@ class FakeQuantised(Network):
         self.spec, self.masks = network.spec, network.masks
         self.layers = copy.deepcopy(network.layers)
         self.formats = formats
+        for number, form in enumerate(formats):
+            low = None if form.low is None else torch.from_numpy(form.low.blocks[:, :, None, None])
+            self.register_buffer(f"low{number}", low, persistent=False)  # moves with the network, and is no part of its state
         self.train(network.training)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Inputs as the float network takes them -> logits of the quantised network."""
         dropout, one_frame_each = self.spec.dropout if self.training else 0.0, x.ndim == 2
         x = rounded(by_frame(x), self.formats[0].input)
-        for layer, form, offsets in zip(self.each_layer(), self.formats, self.spec.layer_offsets(), strict=True):
+        for number, (layer, form, offsets) in enumerate(zip(self.each_layer(), self.formats, self.spec.layer_offsets(), strict=True)):
             x = spliced(x, offsets)
             frames, columns = x.shape[1:], x.flatten(1)
-            weight, bias = rounded(layer.weight, form.weight), rounded(layer.bias, form.bias)
+            weight, bias = self._rounded(layer.weight, number), rounded(layer.bias, form.bias)
             x = layer.feature_major(columns, weight, bias) if isinstance(layer, BlockSparseLinear) else torch.addmm(bias[:, None], weight, columns)
             if form.output:
                 x = rounded(x, form.output, half_up=True)
                 x = relu_dropout(x, dropout, axis=1) if dropout else x
             x = x.unflatten(1, frames)
         return x[:, 0].t() if one_frame_each else x.permute(1, 2, 0)
+
+    def _rounded(self, weight: torch.Tensor, number: int) -> torch.Tensor:
+        form = self.formats[number]
+        full = rounded(weight, form.weight)
+        return full if form.low is None else torch.where(self.get_buffer(f"low{number}"), rounded(weight, form.weight.coarser(form.low.bits)), full)
