@@ -78,7 +78,7 @@ class FakeQuantised(Network):
         for number, (layer, form, offsets) in enumerate(zip(self.each_layer(), self.formats, self.spec.layer_offsets(), strict=True)):
             x = spliced(x, offsets)
             frames, columns = x.shape[1:], x.flatten(1)
-            weight, bias = self._rounded(layer.weight, number), rounded(layer.bias, form.bias)
+            weight, bias = self.weights_of(number), rounded(layer.bias, form.bias)
             x = layer.feature_major(columns, weight, bias) if isinstance(layer, BlockSparseLinear) else torch.addmm(bias[:, None], weight, columns)
             if form.output:
                 x = rounded(x, form.output, half_up=True)
@@ -86,7 +86,8 @@ class FakeQuantised(Network):
             x = x.unflatten(1, frames)
         return x[:, 0].t() if one_frame_each else x.permute(1, 2, 0)
 
-    def _rounded(self, weight: torch.Tensor, number: int) -> torch.Tensor:
-        form = self.formats[number]
+    def weights_of(self, number: int) -> torch.Tensor:
+        """The weights that a layer computes with, 0 being the first: each on the grid of its block."""
+        weight, form = list(self.each_layer())[number].weight, self.formats[number]
         full = rounded(weight, form.weight)
         return full if form.low is None else torch.where(self.get_buffer(f"low{number}"), rounded(weight, form.weight.coarser(form.low.bits)), full)
