@@ -23,10 +23,14 @@ from cgs.nn.examples import examples_for
 from cgs.nn.network import Network, load_network
 from cgs.nn.system import view_of
 from cgs.nn.train import Examples
+from cgs.quant.binary import binary_study
 from cgs.quant.build import choose_formats, quantise, sample_activations
 from cgs.quant.finetune import calibration_frames, pack_network, tuning_options
+from cgs.quant.packed import encode
 from cgs.quant.scales import KINDS, scale_study
 from cgs.quant.sizes import sizes
+
+PARTS = ["storage", "scales", "binary", "bits", "mixed"]
 
 
 class Study:
@@ -48,6 +52,7 @@ class Study:
         with tempfile.TemporaryDirectory() as folder:
             packing = pack_network(self.network, self.examples, bits, options, tuning, self.seed, Path(folder))
         told = sizes(replace(packing.model, storage="smallest"))
+        told |= {"mixed_bytes": len(encode(replace(packing.model, storage="mixed"))), "blocks": packing.block_bits and packing.block_bits.told()}
         return packing.held_out["post_training"]["loss"], packing.held_out[packing.chosen]["loss"], told["bits_by_layer"], told
 
 
@@ -86,7 +91,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=0, help="of fine-tuning")
     parser.add_argument("--bits", type=int, nargs="*", default=[2, 3, 4, 5, 6, 8])
     parser.add_argument("--dense", default="dense", help="dense system to prune")
-    parser.add_argument("--parts", nargs="*", default=["storage", "scales", "bits", "mixed"], choices=["storage", "scales", "bits", "mixed"])
+    parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of the recipe")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -104,6 +109,13 @@ def main() -> None:
         for bits in args.bits:
             told = scale_study(study.network, study.examples, bits)
             print(f"  {bits} bits: " + "; ".join(f"{kind} {max(told[kind]['noise']):.2%}, {told[kind]['loss']:.4f}" for kind in KINDS))
+    if "binary" in args.parts:
+        print("binary: held-out loss rounded, fine-tuned; one scale for each")
+        with tempfile.TemporaryDirectory() as folder:
+            tuning = tuning_options(study.training, study.options, *study.context)
+            told = binary_study(study.network, study.examples, study.options, tuning, args.seed, Path(folder))
+        for shared_by, losses in told.items():
+            print(f"  {shared_by}: " + ", ".join(f"{loss:.4f}" for loss in losses))
     if "bits" in args.parts:
         print("bits: held-out loss rounded, packed; bytes in the smallest form")
         for bits in args.bits:
@@ -111,11 +123,11 @@ def main() -> None:
                 rounded, packed, _, told = study.pack(bits, levels=levels)
                 print(f"  {bits} bits {levels}: {rounded:.4f}, {packed:.4f}, {told['file_bytes']}")
     if "mixed" in args.parts:
-        print("mixed: held-out loss rounded, packed; bits of each layer; bytes plain, in the smallest form")
+        print("mixed: held-out loss rounded, packed; bits of each layer; bytes plain or with two precisions, in the smallest form")
         for target in (5.0, 4.5, 4.0, 3.5, 3.0):
-            rounded, packed, widths, told = study.pack(6, mixed_bits=target)
-            plain = told["file_bytes"] - told["weights_bytes"] + told["bytes_by_form"]["weights"]["plain"]
-            print(f"  from 6 to {target:g}: {rounded:.4f}, {packed:.4f}, {widths}, {plain}, {told['file_bytes']}")
+            for by in ("layer", "block"):
+                rounded, packed, widths, told = study.pack(6, mixed_bits=target, mixed_by=by)
+                print(f"  from 6 to {target:g} by {by}: {rounded:.4f}, {packed:.4f}, {widths}, {told['mixed_bytes']}, {told['file_bytes']}; {told['blocks']}")
 
 
 if __name__ == "__main__":

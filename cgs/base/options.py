@@ -372,6 +372,11 @@ class PackOptions(Options):
     mixed_bits: float = Field(
         0.0, ge=0, le=8, description="mean bits of a weight to come down to, from the system's, in the layers where it costs least held-out loss; 0 leaves them"
     )
+    mixed_by: Literal["layer", "block"] = Field(
+        "layer",
+        exclude_if="layer".__eq__,
+        description="what mixed_bits takes bits from: whole layers, or single blocks of block-sparse layers, which then have two precisions",
+    )
     levels: Literal["full", "symmetric"] = Field(
         "full", description="values of a weight: all that its bits can hold, or as many negative as positive ones; symmetric 2 bits are ternary: -1, 0, 1"
     )
@@ -381,7 +386,14 @@ class PackOptions(Options):
     def _mixed_bits_can_be_reached(self) -> PackOptions:
         if 0 < self.mixed_bits < 2:
             raise ValueError(f"mixed_bits = {self.mixed_bits:g}: a weight has at least 2 bits; give 2 to 8, or 0 to leave every layer the system's bits")
+        if self.mixed_by == "block" and not self.mixed_bits:
+            raise ValueError('mixed_by = "block" without mixed_bits: say how few bits a weight shall have on average, e.g. mixed_bits = 4')
         return self
+
+    @property
+    def file_storage(self) -> Literal["plain", "mixed", "smallest"]:
+        """How a packed file holds weights; see `PackedModel`."""
+        return "mixed" if self.storage == "plain" and self.mixed_by == "block" else self.storage
 
 
 class DecodeOptions(Options):

@@ -23,6 +23,27 @@ def pack_bits(values: np.ndarray, bits: int) -> bytes:
     return np.packbits(planes.astype(np.uint8).ravel(), bitorder="little").tobytes()
 
 
+def pack_widths(values: np.ndarray, widths: np.ndarray) -> bytes:
+    """Pack integers that differ in width; see `pack_bits`.
+
+    Args:
+        values: (n,) integers; each must fit.
+        widths: (n,) bits of each, at least 1.
+    """
+    planes = np.arange(widths.max(initial=0))
+    bits = (np.asarray(values, dtype=np.int64)[:, None] >> planes) & 1
+    return np.packbits(bits[planes < widths[:, None]].astype(np.uint8), bitorder="little").tobytes()
+
+
+def unpack_widths(data: bytes | memoryview, widths: np.ndarray) -> np.ndarray:
+    """The inverse of `pack_widths` for two's complement: (n,) int64. `data` has at least as many bits as `widths` add up to."""
+    planes = np.arange(widths.max(initial=0))
+    bits = np.zeros((len(widths), len(planes)), dtype=np.int64)
+    bits[planes < widths[:, None]] = np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=int(widths.sum()), bitorder="little")
+    values = bits @ (np.int64(1) << planes)
+    return values - ((values >> (widths - 1) & 1) << widths)
+
+
 def unpack_bits(data: bytes | memoryview, n_values: int, bits: int, signed: bool) -> np.ndarray:
     """The inverse of `pack_bits`.
 

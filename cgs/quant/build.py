@@ -20,6 +20,19 @@ SAMPLE_VALUES = 1 << 20
 """Values of a layer that its format is chosen from, at most."""
 
 
+@dataclass(frozen=True, eq=False)
+class LowBlocks:
+    """Blocks of a layer whose weights have fewer bits than the others: their integers are the layer's without the lowest bits, which are zero.
+
+    Args:
+        bits: of a weight in them.
+        blocks: (R, K) bool, which.
+    """
+
+    bits: int
+    blocks: np.ndarray
+
+
 @dataclass(frozen=True)
 class LayerFormats:
     """Formats of one packed layer, which is one of `Network.products()`.
@@ -27,12 +40,14 @@ class LayerFormats:
     Args:
         weight, bias, input: of the integers the layer reads.
         output: of a hidden layer's outputs, the next layer's input: unsigned after a ReLU, signed without one; None in the last layer.
+        low: blocks whose weights have fewer bits; None: none.
     """
 
     weight: FixedPoint
     bias: FixedPoint
     input: FixedPoint
     output: FixedPoint | None
+    low: LowBlocks | None = None
 
     @property
     def accumulator_fraction_bits(self) -> int:
@@ -72,7 +87,9 @@ def _sample(x: torch.Tensor) -> np.ndarray:
     return flat[:: -(-flat.size // SAMPLE_VALUES)]
 
 
-def choose_formats(network: Network, activations: list[np.ndarray], bits: int | list[int], options: PackOptions) -> list[LayerFormats]:
+def choose_formats(
+    network: Network, activations: list[np.ndarray], bits: int | list[int], options: PackOptions, low: Sequence[LowBlocks | None] | None = None
+) -> list[LayerFormats]:
     """Formats of every packed layer: least squared error for weights and activations, no saturation for biases.
 
     Args:
@@ -80,15 +97,22 @@ def choose_formats(network: Network, activations: list[np.ndarray], bits: int | 
         activations: from `sample_activations`.
         bits: of a weight, 2 to 8; of all the network's layers, or of each: factors of a layer have the same.
         options: bits of activations and biases, levels of weights.
+        low: blocks of each layer whose weights have fewer bits.
     """
-    widths = each(bits, len(network.layers))
-    weights = [weight_format(product.matrix, widths[product.layer], options) for product in network.products()]
-    return fitted_formats(network, weights, activation_formats(network, activations, options), options)
+    widths, low = each(bits, len(network.layers)), low or [None] * len(network.layers)
+    products = network.products()
+    weights = [weight_format(product.matrix, widths[product.layer], options, low[product.layer]) for product in products]
+    formats = fitted_formats(network, weights, activation_formats(network, activations, options), options)
+    return [replace(form, low=low[product.layer]) for form, product in zip(formats, products, strict=True)]
 
 
-def weight_format(matrix: Matrix, bits: int, options: PackOptions) -> FixedPoint:
-    """The format of least squared error of a matrix's weights."""
-    return choose_format(real_weights(matrix), bits, symmetric=options.levels == "symmetric")
+def weight_format(matrix: Matrix, bits: int, options: PackOptions, low: LowBlocks | None = None) -> FixedPoint:
+    """The format of least squared error of a matrix's weights, each rounded to as many bits as its block has."""
+    symmetric, weights = options.levels == "symmetric", real_weights(matrix)
+    if low is None or not isinstance(matrix, BlockSparseLinear):
+        return choose_format(weights, bits, symmetric=symmetric)
+    is_low = np.broadcast_to(low.blocks[:, :, None, None], matrix.weight.shape)[matrix.mask.real_weights]
+    return choose_format(weights[~is_low], bits, symmetric=symmetric, low=weights[is_low], low_bits=low.bits)
 
 
 def activation_formats(network: Network, activations: list[np.ndarray], options: PackOptions) -> list[FixedPoint]:
@@ -116,6 +140,20 @@ def real_weights(matrix: Matrix) -> np.ndarray:
     return weight[matrix.mask.real_weights] if isinstance(matrix, BlockSparseLinear) else weight.ravel()
 
 
+def weight_integers(weight: np.ndarray, form: LayerFormats) -> np.ndarray:
+    """A layer's weights as integers of `form.weight`; those of low blocks are rounded and saturated to fewer bits, their lowest bits being zero."""
+    integers = form.weight.integers(weight)
+    if form.low is None:
+        return integers
+    coarse = form.weight.coarser(form.low.bits).integers(weight) << (form.weight.bits - form.low.bits)
+    return np.where(form.low.blocks[:, :, None, None], coarse, integers)
+
+
+def rounded_weights(weight: np.ndarray, form: LayerFormats) -> np.ndarray:
+    """What a layer's weights are once they are integers, float64."""
+    return form.weight.values(weight_integers(weight, form))
+
+
 def quantise(network: Network, formats: list[LayerFormats], meta: dict[str, Any]) -> PackedModel:
     """Round a network to its formats.
 
@@ -139,7 +177,7 @@ def _quantise_layer(product: Product, form: LayerFormats) -> PackedLayer:
         n_out=layer.out_features,
         block=mask.block if mask else 0,
         kept=mask.kept if mask else None,
-        weights=form.weight.integers(np.where(mask.real_weights, weight, 0.0) if mask else weight).astype(np.int8),
+        weights=weight_integers(np.where(mask.real_weights, weight, 0.0) if mask else weight, form).astype(np.int8),
         bias=form.bias.integers(layer.bias.detach().cpu().double().numpy()).astype(np.int32),
         bits=form.weight.bits,
         weight_fraction_bits=form.weight.fraction_bits,

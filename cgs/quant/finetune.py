@@ -19,6 +19,7 @@ from cgs.nn.train import Examples, evaluate, train
 from cgs.quant.build import choose_formats, quantise, sample_activations
 from cgs.quant.engine import IntegerEngine
 from cgs.quant.mixed import Lowering, lower_bits
+from cgs.quant.mixed_blocks import BlockBits, lower_blocks
 from cgs.quant.model import PackedModel
 from cgs.quant.qat import FakeQuantised
 
@@ -41,7 +42,8 @@ class Packing:
             "fine_tuned_new_formats" (fine-tuned, then formats chosen again).
         held_out: {candidate or "float": {"loss", "accuracy"}} on the held-out frames.
         seconds: of the search for bits and the fine-tuning.
-        lowered: the steps by which `PackOptions.mixed_bits` was reached; none where it is 0.
+        lowered: the steps by which `PackOptions.mixed_bits` was reached layer by layer; none where it is 0.
+        block_bits: how it was reached block by block; None where it was not wanted so, or the system's bits were few enough.
     """
 
     model: PackedModel
@@ -50,6 +52,7 @@ class Packing:
     held_out: dict[str, dict[str, float]]
     seconds: float
     lowered: list[Lowering]
+    block_bits: BlockBits | None
 
 
 def tuning_options(training: AnyOptions, options: PackOptions, left: int, right: int) -> AnyOptions:
@@ -94,22 +97,29 @@ def pack_network(
     torch.set_flush_denormal(True)
     frames, start = calibration_frames(examples.training), time.monotonic()
     activations, widths = sample_activations(network, frames), each(bits, len(network.layers))
-    lowered = lower_bits(network, activations, examples, widths, options) if options.mixed_bits else []
-    widths = lowered[-1].bits if lowered else widths
-    formats = choose_formats(network, activations, widths, options)
+    lowered, blocks, low = [], None, None
+    if options.mixed_bits and options.mixed_by == "block" and len(network.products()) == len(network.layers):  # factors have no blocks
+        if blocks := lower_blocks(network, activations, examples, widths, options):
+            widths, low = blocks.bits, blocks.low
+    elif options.mixed_bits:
+        lowered = lower_bits(network, activations, examples, widths, options)
+        widths = lowered[-1].bits if lowered else widths
+    formats = choose_formats(network, activations, widths, options, low)
     quantise(network, formats, {})
     candidates = {ROUNDED: FakeQuantised(network, formats)}
     if options.epochs:
         tuned = FakeQuantised(network, formats)
         train(tuned, examples, tuning, seed, directory, device, curves_folder)
         candidates[TUNED] = tuned
-        again = choose_formats(tuned, sample_activations(tuned, frames), widths, options)
+        again = choose_formats(tuned, sample_activations(tuned, frames), widths, options, low)
         if again != formats:
             candidates[TUNED_NEW_FORMATS] = FakeQuantised(tuned, again)
-    return _best(network, candidates, examples, time.monotonic() - start, lowered)
+    return _best(network, candidates, examples, time.monotonic() - start, lowered, blocks)
 
 
-def _best(network: Network, candidates: dict[str, FakeQuantised], examples: Examples, seconds: float, lowered: list[Lowering]) -> Packing:
+def _best(
+    network: Network, candidates: dict[str, FakeQuantised], examples: Examples, seconds: float, lowered: list[Lowering], blocks: BlockBits | None
+) -> Packing:
     held_out, models = {FLOAT: _score(network, examples)}, {}
     for name, candidate in candidates.items():
         held_out[name] = _score(candidate.eval(), examples)
@@ -120,7 +130,7 @@ def _best(network: Network, candidates: dict[str, FakeQuantised], examples: Exam
     chosen = min(models, key=lambda name: held_out[name]["loss"])
     for name, score in held_out.items():
         LOG.info("  %s: held-out loss %.4f, accuracy %.4f%s", name, score["loss"], score["accuracy"], " (chosen)" if name == chosen else "")
-    return Packing(models[chosen], candidates[chosen], chosen, held_out, seconds, lowered)
+    return Packing(models[chosen], candidates[chosen], chosen, held_out, seconds, lowered, blocks)
 
 
 def calibration_frames(frames: ExampleSet) -> torch.Tensor:

@@ -11,6 +11,8 @@ import numpy as np
 from cgs.base.errors import ConfigError
 
 ACCUMULATOR_BITS = 32
+FEWEST_BITS = 2
+"""Of a weight."""
 FRACTION_BITS = (-40, 60)
 """Fraction bits that a format may have; a packed file stores them in one signed byte."""
 MAX_SHIFT = 31
@@ -49,6 +51,10 @@ class FixedPoint:
     def step(self) -> float:
         """Value of one unit in the last place."""
         return 2.0**-self.fraction_bits
+
+    def coarser(self, bits: int) -> FixedPoint:
+        """The format of so many bits, no more than these, whose integers are these without their lowest bits."""
+        return replace(self, bits=bits, fraction_bits=self.fraction_bits - (self.bits - bits))
 
     def integers(self, values: np.ndarray) -> np.ndarray:
         """The nearest integers, ties to even, saturated.
@@ -90,23 +96,32 @@ def _saturates(values: np.ndarray, form: FixedPoint) -> bool:
     return np.rint(values.max(initial=0.0) * scale) > form.high or np.rint(values.min(initial=0.0) * scale) < form.low
 
 
-def choose_format(values: np.ndarray, bits: int, signed: bool = True, symmetric: bool = False) -> FixedPoint:
+def choose_format(
+    values: np.ndarray, bits: int, signed: bool = True, symmetric: bool = False, low: np.ndarray | None = None, low_bits: int = FEWEST_BITS
+) -> FixedPoint:
     """The format of least squared error: the largest values may saturate where finer steps are worth it.
 
     Args:
         values: float, any shape; a sample is enough.
         bits: width of the integer.
         signed, symmetric: see `FixedPoint`.
+        low: further values, which are rounded to the format's `coarser` one of `low_bits`.
+        low_bits: of those, fewer than `bits`.
     Raises: ConfigError: a value that is not finite.
     """
-    values = np.asarray(values, dtype=np.float64).ravel()
-    if not np.isfinite(values).all():
+    parts = [(np.asarray(part, dtype=np.float64).ravel(), width) for part, width in ((values, bits), (low, low_bits)) if part is not None]
+    if not all(np.isfinite(part).all() for part, _ in parts):
         raise ConfigError("cannot choose a fixed-point format: a value is not finite", "train the network again with a lower learning rate")
-    coarsest = fitting_format(values, bits, signed, symmetric)
-    best, least = coarsest, _squared_error(values, coarsest)
+    fitting = [fitting_format(part, width, signed, symmetric).fraction_bits + bits - width for part, width in parts if part.any()]
+    coarsest = FixedPoint(bits, min(fitting, default=bits - signed), signed, symmetric)
+
+    def squared_error(form: FixedPoint) -> float:
+        return sum(_squared_error(part, form.coarser(width)) for part, width in parts)
+
+    best, least = coarsest, squared_error(coarsest)
     for finer in range(1, FINER_SCALES + 1):
         form = replace(coarsest, fraction_bits=min(coarsest.fraction_bits + finer, FRACTION_BITS[1]))
-        error = _squared_error(values, form)
+        error = squared_error(form)
         if error < least:
             best, least = form, error
     return best

@@ -13,12 +13,11 @@ from cgs.base.options import PackOptions
 from cgs.nn.layers import Network
 from cgs.nn.train import Examples
 from cgs.quant.build import activation_formats, fitted_formats, real_weights, weight_format
-from cgs.quant.formats import FixedPoint
+from cgs.quant.formats import FEWEST_BITS, FixedPoint
 from cgs.quant.qat import FakeQuantised
 
 SENSITIVITY_FRAMES = 8192
 """Held-out frames, evenly spread, on which a layer's bits are judged."""
-FEWEST_BITS = 2
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,10 @@ OFFSETS = (-128, 127)
 """Frame offsets that a layer may have; a packed file stores each in one signed byte."""
 
 
-def kept_weights(n_in: int, n_out: int, block: int, block_in: int, kept: np.ndarray) -> int:
-    """Weights inside kept blocks (R, K) of a matrix, padding not counted."""
+def block_weights(n_in: int, n_out: int, block: int, block_in: int, kept: np.ndarray) -> np.ndarray:
+    """(R, K) int64, weights inside each kept block (R, K) of a matrix, padding not counted."""
     heights = np.minimum(block, n_out - block * np.arange(len(kept), dtype=np.int64))
-    widths = np.clip(n_in - block_in * kept.astype(np.int64), 0, block_in)
-    return int(heights @ widths.sum(axis=1))
+    return heights[:, None] * np.clip(n_in - block_in * kept.astype(np.int64), 0, block_in)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +95,9 @@ class PackedLayer:
     @property
     def n_weights(self) -> int:
         """Weights that exist: kept, and inside the matrix."""
-        return kept_weights(self.n_in, self.n_out, self.block, self.block_in, self.kept) if self.kept is not None else self.n_in * self.n_out
+        if self.kept is None:
+            return self.n_in * self.n_out
+        return int(block_weights(self.n_in, self.n_out, self.block, self.block_in, self.kept).sum())
 
     @property
     def index_bits(self) -> int:
@@ -203,12 +204,13 @@ class PackedModel:
     Args:
         layers: each takes what the one before gives.
         meta: small JSON-like dict: task, system, seed, features (kind, cmvn, left, right), classes.
-        storage: how the file holds weights: "plain", or each layer's in the form of fewest bytes ("smallest"). It changes nothing that is computed.
+        storage: how the file holds weights: "plain", with two precisions where that takes fewer bytes ("mixed"), or each layer's in the form of
+            fewest bytes ("smallest"). It changes nothing that is computed.
     """
 
     layers: tuple[PackedLayer, ...]
     meta: dict[str, Any] = field(default_factory=dict)
-    storage: Literal["plain", "smallest"] = "plain"
+    storage: Literal["plain", "mixed", "smallest"] = "plain"
 
     @property
     def n_in(self) -> int:

@@ -15,8 +15,8 @@ import numpy as np
 from cgs.base.errors import FormatError, ShapeError
 from cgs.base.files import writing
 from cgs.base.units import block_size
-from cgs.quant.model import MAX_BLOCK, PackedLayer, PackedModel, kept_weights
-from cgs.quant.sections import INDEX_FORMS, PLAIN, WEIGHT_FORMS, Reader, Sections, layer_sections
+from cgs.quant.model import MAX_BLOCK, PackedLayer, PackedModel, block_weights
+from cgs.quant.sections import INDEX_FORMS, PLAIN, WEIGHT_FORMS, Reader, Sections, layer_sections, storage_of
 
 __all__ = ["PackedLayer", "PackedModel", "decode", "encode", "read_packed", "write_packed"]
 
@@ -133,7 +133,7 @@ def decode(data: bytes, name: str) -> PackedModel:
             raise _inconsistent(f"{name}: layer {number}", str(error)) from error
     if len(reader.rest):
         raise _inconsistent(name, f"{len(reader.rest)} bytes after the last layer")
-    model = PackedModel(tuple(layers), meta, "smallest" if any(header[-1] for header in headers) else "plain")
+    model = PackedModel(tuple(layers), meta, storage_of({WEIGHT_FORMS[header[-1]] for header in headers}))
     if why := model.problem():
         raise _inconsistent(name, why)
     return model
@@ -191,7 +191,8 @@ def _read_layer(reader: Reader, header: tuple[int, ...], width: int, version: in
         kept, weights = None, reader.weights(form, n_out * n_in, bits).reshape(n_out, n_in).astype(np.int8)
     else:
         kept = reader.index(INDEX_FORMS[index], rows, columns, n_kept).astype(np.int32)
-        stored = reader.weights(form, kept_weights(n_in, n_out, block, block_in, kept), bits)
+        sizes = block_weights(n_in, n_out, block, block_in, kept).ravel()
+        stored = reader.weights(form, int(sizes.sum()), bits, sizes)
         weights = reader.blocks((rows, n_kept, block, block_in))
         weights[PackedLayer(n_in, n_out, block, kept, weights, weights, **formats).real_weights()] = stored
     return PackedLayer(n_in, n_out, block, kept, weights, reader.values(n_out, bias_bits, signed=True).astype(np.int32), **formats)

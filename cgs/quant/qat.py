@@ -66,19 +66,28 @@ class FakeQuantised(Network):
         self.spec, self.masks = network.spec, network.masks
         self.layers = copy.deepcopy(network.layers)
         self.formats = formats
+        for number, form in enumerate(formats):
+            low = None if form.low is None else torch.from_numpy(form.low.blocks[:, :, None, None])
+            self.register_buffer(f"low{number}", low, persistent=False)  # moves with the network, and is no part of its state
         self.train(network.training)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Inputs as the float network takes them -> logits of the quantised network."""
         dropout, one_frame_each = self.spec.dropout if self.training else 0.0, x.ndim == 2
         x = rounded(by_frame(x), self.formats[0].input)
-        for product, form in zip(self.products(), self.formats, strict=True):
+        for number, (product, form) in enumerate(zip(self.products(), self.formats, strict=True)):
             x, layer = spliced(x, product.offsets), product.matrix
             frames, columns = x.shape[1:], x.flatten(1)
-            weight, bias = rounded(layer.weight, form.weight), rounded(layer.bias, form.bias)
+            weight, bias = self.weights_of(number), rounded(layer.bias, form.bias)
             x = layer.feature_major(columns, weight, bias) if isinstance(layer, BlockSparseLinear) else torch.addmm(bias[:, None], weight, columns)
             if form.output:
                 x = rounded(x, form.output, half_up=True)
                 x = relu_dropout(x, dropout, axis=1) if dropout and product.relu else x
             x = x.unflatten(1, frames)
         return x[:, 0].t() if one_frame_each else x.permute(1, 2, 0)
+
+    def weights_of(self, number: int) -> torch.Tensor:
+        """The weights that a product computes with, the first being 0: each on the grid of its block."""
+        weight, form = self.products()[number].matrix.weight, self.formats[number]
+        full = rounded(weight, form.weight)
+        return full if form.low is None else torch.where(self.get_buffer(f"low{number}"), rounded(weight, form.weight.coarser(form.low.bits)), full)

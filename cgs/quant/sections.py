@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from cgs.quant.bitpack import pack_bits, packed_bytes, unpack_bits
 from cgs.quant.model import PackedLayer
+from cgs.quant.precisions import read_precisions, two_precisions
 from cgs.quant.rans import VALUES_A_BYTE, decode_values, encode_values
 
 INDEX_FORMS = PLAIN, TWO_LEVELS = "plain", "two_levels"
-WEIGHT_FORMS = PLAIN, BITMAP, CODED = "plain", "bitmap", "coded"
+WEIGHT_FORMS = PLAIN, BITMAP, CODED, TWO_PRECISIONS = "plain", "bitmap", "coded", "two_precisions"
 """Names of the forms; the file holds their place in these lists."""
 MAX_SIDE = (1 << 16) - 1
 ROOM, ROOM_A_BYTE = 1 << 26, 64
@@ -84,7 +86,18 @@ def weight_sections(layer: PackedLayer) -> dict[str, bytes]:
     values = stored_weights(layer)
     code = encode_values(values, layer.bits)
     sections = {PLAIN: pack_bits(values, layer.bits), BITMAP: pack_bits(values != 0, 1) + pack_bits(values[values != 0], layer.bits)}
-    return sections | ({CODED: len(code).to_bytes(4, "little") + code} if len(values) <= VALUES_A_BYTE * len(code) else {})
+    sections |= {CODED: len(code).to_bytes(4, "little") + code} if len(values) <= VALUES_A_BYTE * len(code) else {}
+    return sections | _mixed_section(layer)
+
+
+def _mixed_section(layer: PackedLayer) -> dict[str, bytes]:
+    precisions = two_precisions(layer)
+    return {TWO_PRECISIONS: precisions.encode(stored_weights(layer))} if precisions else {}
+
+
+def storage_of(weight_forms: set[str]) -> Literal["plain", "mixed", "smallest"]:
+    """The `PackedModel.storage` that gives the same bytes again to a file of these forms."""
+    return "smallest" if weight_forms & {BITMAP, CODED} else "mixed" if TWO_PRECISIONS in weight_forms else "plain"
 
 
 def stored_weights(layer: PackedLayer) -> np.ndarray:
@@ -118,10 +131,13 @@ def layer_sections(layer: PackedLayer, storage: str) -> Sections:
 
     Args:
         layer: checked.
-        storage: "plain" weights, or each layer's in the form of fewest bytes ("smallest"); indices take the form of fewest bytes always.
+        storage: see `PackedModel`; indices take the form of fewest bytes always.
     """
     index = index_sections(layer)
-    weights = weight_sections(layer) if storage == "smallest" else {PLAIN: pack_bits(stored_weights(layer), layer.bits)}
+    if storage == "smallest":
+        weights = weight_sections(layer)
+    else:
+        weights = {PLAIN: pack_bits(stored_weights(layer), layer.bits)} | (_mixed_section(layer) if storage == "mixed" else {})
     index_form, weight_form = smallest(index), smallest(weights)
     return Sections(index_form, weight_form, index[index_form], weights[weight_form], pack_bits(layer.bias, layer.bias_bits))
 
@@ -167,10 +183,12 @@ class Reader:
         fine = self.values(rows * n_kept, (side - 1).bit_length(), signed=False).reshape(rows, n_coarse, -1)
         return TwoLevels(side, coarse, fine).kept()
 
-    def weights(self, form: str, n_weights: int, bits: int) -> np.ndarray:
-        """(n_weights,) integers."""
+    def weights(self, form: str, n_weights: int, bits: int, sizes: np.ndarray | None = None) -> np.ndarray:
+        """(n_weights,) integers; `sizes`, (R * K,): how many each block of a sparse layer has."""
         if form == PLAIN:
             return self.values(n_weights, bits, signed=True)
+        if form == TWO_PRECISIONS:
+            return read_precisions(self.bytes, bits, sizes)
         if form == CODED:
             return decode_values(self.bytes(int.from_bytes(self.bytes(4), "little")), n_weights, bits)
         kept = self.values(n_weights, 1, signed=False) != 0

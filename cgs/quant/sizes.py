@@ -9,6 +9,7 @@ import numpy as np
 
 from cgs.quant.model import PackedLayer, PackedModel
 from cgs.quant.packed import encode
+from cgs.quant.precisions import mean_bits
 from cgs.quant.sections import INDEX_FORMS, WEIGHT_FORMS, index_sections, layer_sections, stored_weights, weight_sections
 
 
@@ -26,8 +27,8 @@ def entropy_bits_per_weight(model: PackedModel) -> float:
 def sizes(model: PackedModel) -> dict[str, Any]:
     """Bytes of the file and of its parts, and the reduction against floating point.
 
-    Returns: bits (of a weight; the mean over weights, rounded to 0.01, where layers differ), bits_by_layer, activation_bits, n_weights_dense
-        (weights and biases of the dense network of this shape, see `PackedModel`), n_weights_kept (weights that exist, without biases: all of a
+    Returns: bits (of a weight; the mean over weights, rounded to 0.01, where layers or blocks differ), bits_by_layer (of the integers), activation_bits,
+        n_weights_dense (weights and biases of the dense network of this shape, see `PackedModel`), n_weights_kept (weights that exist, without biases: all of a
         dense layer), n_weights_not_zero, weights_bytes, index_bytes, bias_bytes, file_bytes, forms (each layer's "index" and "weights", null where
         a dense layer has no index), bytes_by_form ("index" and "weights" of all layers, each in that form where a layer has it, else
         plain), float32_bytes and float64_bytes (of the dense network), reduction_vs_float32 and _float64 (fractions of those, indices,
@@ -38,9 +39,10 @@ def sizes(model: PackedModel) -> dict[str, Any]:
     index_bytes, weights_bytes, bias_bytes = np.array([each.n_bytes for each in sections]).sum(axis=0).tolist()
     n_dense, n_kept = model.n_parameters_dense, sum(layer.n_weights for layer in model.layers)
     widths, file_bytes = [layer.bits for layer in model.layers], len(encode(model))
-    mean_bits = sum(layer.bits * layer.n_weights for layer in model.layers) / n_kept
+    means = [mean_bits(layer, model.storage) for layer in model.layers]
+    mean = sum(bits * layer.n_weights for bits, layer in zip(means, model.layers, strict=True)) / n_kept
     return {
-        "bits": widths[0] if len(set(widths)) == 1 else round(mean_bits, 2),
+        "bits": widths[0] if set(means) == {widths[0]} else round(mean, 2),
         "bits_by_layer": widths,
         "activation_bits": max(layer.input_bits for layer in model.layers),
         "n_weights_dense": n_dense,

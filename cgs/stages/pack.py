@@ -4,6 +4,7 @@ A network of a kind that has no packed form gets a pack.json of its sizes alone,
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,12 @@ from cgs.base.experiment import Experiment, labels_unit, network_unit, system_un
 from cgs.base.files import write_json
 from cgs.base.jobs import run_jobs
 from cgs.base.log import LOG
-from cgs.base.options import UNSTAMPED, KwsOptions, NnOptions, SystemOptions
+from cgs.base.options import UNSTAMPED, KwsOptions, NnOptions, PackOptions, SystemOptions
 from cgs.base.unit import Unit
 
 if TYPE_CHECKING:
     from cgs.nn.layers import Network
+    from cgs.quant.finetune import Packing
 
 TITLE = "packed fixed-point models"
 DESCRIPTION = ("task", "system", "method", "seed", "features", "classes")
@@ -48,6 +50,11 @@ def _training(exp: Experiment, system: SystemOptions) -> NnOptions | KwsOptions:
     return exp.recipe.nn if system.task == "asr" else exp.recipe.kws
 
 
+def _mixed(options: PackOptions, packing: Packing) -> dict[str, Any]:
+    by_block = packing.block_bits
+    return {"target": options.mixed_bits, "by": options.mixed_by} | (by_block.told() if by_block else {"steps": [asdict(step) for step in packing.lowered]})
+
+
 def _leave_float(out: Path, network: Network, system: SystemOptions, name: str, seed: int) -> None:
     LOG.warning("  %s: an %s network has no packed form yet: it is decoded in floating point only", name, system.model.upper())
     sizes = {"n_weights_dense": network.n_parameters_dense, "n_weights_kept": network.n_weights_kept}
@@ -55,7 +62,7 @@ def _leave_float(out: Path, network: Network, system: SystemOptions, name: str, 
 
 
 def _pack(job: tuple[Experiment, str, int]) -> None:
-    from dataclasses import asdict, replace
+    from dataclasses import replace
 
     from cgs.nn.distil import Distillation
     from cgs.nn.examples import examples_for
@@ -80,14 +87,14 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
         if (teacher := exp.teacher_unit(name, seed)) and examples.objective is frame_loss:
             examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, network.spec.n_out, tuning.matmul))
         packing = pack_network(network, examples, system.bits_by_layer, options, tuning, seed, out, exp.device, exp.curves_dir(7, name, seed))
-        write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}, storage=options.storage))
+        write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}, storage=options.file_storage))
         model = read_packed(out / "model.cgs")
         found = {
             "n_weights_kept": network.n_weights_kept,  # without the weights that a pruned dense layer holds as zeros
             "chosen": packing.chosen,
             "held_out": packing.held_out,
             "fine_tuning_seconds": packing.seconds,
-            "mixed_bits": {"target": options.mixed_bits, "steps": [asdict(step) for step in packing.lowered]} if options.mixed_bits else None,
+            "mixed_bits": _mixed(options, packing) if options.mixed_bits else None,
             "engine_difference": engine_difference(model, packing.network, examples),
         }
         write_json(out / "pack.json", {"task": system.task, "system": name, "seed": seed} | sizes(model) | found)

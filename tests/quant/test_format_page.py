@@ -40,6 +40,18 @@ def bitmap(data: bytes, at: int, count: int, width: int, signed: bool) -> tuple[
     return [found.pop(0) if one else 0 for one in there], at
 
 
+def two_precisions(data: bytes, at: int, counts: list[int], bits: int) -> tuple[list[int], int]:
+    low, at = data[at], at + 1
+    full, at = values(data, at, len(counts), 1, False)
+    widths = [bits if one else low for one, count in zip(full, counts, strict=True) for _ in range(count)]
+    n_bytes = math.ceil(sum(widths) / 8)
+    number, found = int.from_bytes(data[at : at + n_bytes], "little"), []
+    for width in widths:
+        v, number = number % 2**width, number >> width
+        found.append((v - 2**width if v >= 2 ** (width - 1) else v) * 2 ** (bits - width))
+    return found, at + n_bytes
+
+
 def coded(data: bytes, at: int, count: int, width: int, signed: bool) -> tuple[list[int], int]:
     (n,), at = values(data, at, 1, 32, False)
     end, lanes = at + n, min(max(count // 1024, 1), 256)
@@ -77,10 +89,15 @@ def read(data: bytes) -> tuple[dict, list[SimpleNamespace]]:
             rows, columns = math.ceil(n_out / block), math.ceil(n_in / block_in)
             kept, at = two_levels(data, at, rows, columns, k) if index == 1 else values(data, at, rows * k, math.ceil(math.log2(columns)), False)
             places = [(r * block + i, c * block_in + j) for r in range(rows) for c in kept[r * k : r * k + k] for i in range(block) for j in range(block_in)]
+            inside = [o < n_out and i < n_in for o, i in places]
+            counts = [sum(inside[n : n + block * block_in]) for n in range(0, len(places), block * block_in)]
             places = [(o, i) for o, i in places if o < n_out and i < n_in]
         else:
             places = [(o, i) for o in range(n_out) for i in range(n_in)]
-        weights, at = [values, bitmap, coded][form](data, at, len(places), bits, True)
+        if form == 3:
+            weights, at = two_precisions(data, at, counts, bits)
+        else:
+            weights, at = [values, bitmap, coded][form](data, at, len(places), bits, True)
         for (o, i), w in zip(places, weights, strict=True):
             layer.w[o][i] = w
         layer.b, at = values(data, at, n_out, bias_bits, True)
@@ -159,3 +176,22 @@ def test_the_page_is_enough_for_every_form(made, wide):
             dense[2 * r : 2 * r + 2, across * c : across * c + across] = first.weights[r, k]
     for layer, expected in zip(layers, (dense[:63], second.weights, last.weights), strict=True):
         np.testing.assert_array_equal(np.array(layer.w), expected)
+
+
+def test_the_page_is_enough_for_two_precisions(made):
+    for seed, block, bits, low in ((1, 4, 6, 4), (2, 3, 5, 2), (3, 7, 8, 3)):
+        random = np.random.default_rng(seed)
+        model = made.random_model(seed, (40, 30, 29, 5), block=block, n_kept=3, bits=bits)
+        on_grid = [random.random(layer.weights.shape[:2] + (1, 1)) < 0.6 for layer in model.layers[:2]]
+        unit = 1 << (bits - low)
+        sparse = [replace(layer, weights=np.where(on, layer.weights // unit * unit, layer.weights)) for layer, on in zip(model.layers, on_grid, strict=False)]
+        data = encode(replace(model, layers=(*sparse, model.layers[2]), storage="mixed"))
+        assert data[8] == 3 and [data[20 + 24 * n + 23] for n in range(3)] == [3, 3, 0] and len(data) < len(encode(model))
+        meta, layers = read(data)
+        assert meta == model.meta
+        for layer, packed in zip(layers, sparse, strict=False):
+            dense = np.zeros((packed.n_block_rows * block, packed.n_block_columns * block), dtype=int)
+            for r, columns in enumerate(packed.kept):
+                for k, c in enumerate(columns):
+                    dense[r * block : (r + 1) * block, c * block : (c + 1) * block] = packed.weights[r, k]
+            np.testing.assert_array_equal(np.array(layer.w), dense[: packed.n_out, : packed.n_in])

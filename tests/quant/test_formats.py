@@ -70,3 +70,30 @@ def test_requantise_is_add_half_shift_saturate(accumulators, shift, bits):
     half = 2 ** (shift - 1) if shift else 0
     expected = [min(max((a + half) >> shift, 0), 2**bits - 1) for a in accumulators]
     assert requantise(np.array(accumulators), shift, bits).tolist() == expected
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_a_coarser_format_leaves_out_the_lowest_bits(symmetric):
+    form, values = FixedPoint(6, 3, symmetric=symmetric), np.linspace(-6, 6, 999)
+    coarse = form.coarser(4)
+    assert (coarse.bits, coarse.fraction_bits, coarse.step) == (4, 1, 4 * form.step) and form.coarser(6) == form
+    on_fine_grid = form.integers(coarse.values(coarse.integers(values)))
+    np.testing.assert_array_equal(form.values(on_fine_grid), coarse.values(coarse.integers(values)))
+    assert (on_fine_grid % 4 == 0).all()
+
+
+def test_a_format_for_two_precisions_is_the_best_of_all_for_both_together():
+    random = np.random.default_rng(0)
+    for scale, n_low in ((1.0, 500), (1e-4, 20), (30.0, 1000)):
+        values, low = random.laplace(scale=scale, size=500), random.laplace(scale=scale, size=n_low)
+
+        def error(form: FixedPoint, values: np.ndarray = values, low: np.ndarray = low) -> float:
+            coarse = form.coarser(3)
+            return np.square(form.values(form.integers(values)) - values).sum() + np.square(coarse.values(coarse.integers(low)) - low).sum()
+
+        found = choose_format(values, 6, low=low, low_bits=3)
+        assert error(found) == min(error(FixedPoint(6, fraction_bits)) for fraction_bits in range(-20, 40))
+        assert choose_format(np.zeros(0), 6, low=low, low_bits=3).coarser(3) == choose_format(low, 3), "all low: as a layer of so many bits"
+    assert choose_format(values, 6, low=np.zeros(3), low_bits=2) == choose_format(values, 6)
+    with pytest.raises(ConfigError, match="not finite"):
+        choose_format(values, 6, low=np.array([np.inf]), low_bits=3)

@@ -404,7 +404,7 @@ def test_every_altered_byte_with_the_right_checksum_is_refused_or_harmless(made)
     ("file", "place", "value", "message"),
     [
         (0, 20 + 22, 2, "layer 1: reserved fields"),
-        (0, 20 + 23, 3, "layer 1: reserved fields"),
+        (0, 20 + 23, 4, "layer 1: reserved fields"),
         (0, 44 + 22, 1, "layer 2: shape 3 x 127"),
         (0, 20 + 48 + 14, 0, "layer 1: 10 blocks kept in a row, in 5 coarse blocks of side 0"),
         (0, 20 + 48 + 14 + 2, 3, "layer 1: 10 blocks kept in a row, in 3 coarse blocks of side 4"),

@@ -109,7 +109,7 @@ def test_bits_by_layer_mixed_bits_and_storage_are_told(exp):
         unit = exp.root / "7-pack" / name / "seed1"
         facts, model = read_json(unit / "pack.json"), read_packed(unit / "model.cgs")
         widths = [layer.bits for layer in model.layers]
-        assert facts["bits_by_layer"] == widths and facts["mixed_bits"]["target"] == 4.5
+        assert facts["bits_by_layer"] == widths and (facts["mixed_bits"]["target"], facts["mixed_bits"]["by"]) == (4.5, "layer")
         steps = facts["mixed_bits"]["steps"]
         assert sum(before) - sum(widths) == len(steps) and (not steps or steps[-1]["bits"] == widths)
         assert sum(layer.bits * layer.n_weights for layer in model.layers) <= 4.5 * facts["n_weights_kept"]
@@ -129,6 +129,26 @@ def test_a_system_may_be_tuned_for_longer_than_the_others(exp):
     assert read_json(exp.root / "7-pack" / "longer" / "seed1" / "stamp.json")["options"]["pack.learning_rate"] == 1e-3
     trained = [read_json(exp.root / "5-acoustic" / name / "seed1" / "model.json")["weights_sha256"] for name in ("short", "longer")]
     assert trained[0] == trained[1], "training knows nothing of it"
+
+
+@pytest.mark.parametrize("storage", ["plain", "smallest"])
+def test_bits_by_block_are_told(exp, storage):
+    wanted = Experiment(exp.root, recipe(storage=storage, mixed_bits=3.5, mixed_by="block"))
+    acoustic.run(wanted)
+    keyword.run(wanted)
+    pack.run(wanted)
+    for name in ("asr_cgs", "kws_cgs"):
+        unit = exp.root / "7-pack" / name / "seed1"
+        facts, model = read_json(unit / "pack.json"), read_packed(unit / "model.cgs")
+        told = facts["mixed_bits"]
+        assert (told["target"], told["by"]) == (3.5, "block") and 3.5 - 64 * 3 / facts["n_weights_kept"] < told["mean_bits"] <= 3.5
+        assert [layer["bits"] for layer in told["layers"]] == facts["bits_by_layer"] == [layer.bits for layer in model.layers]
+        assert all((layer["low_bits"] is None) == (layer["low_share"] == 0) for layer in told["layers"])
+        assert np.isfinite([told["predicted"], told["found"]]).all() and told["predicted"] >= 0
+        assert facts["bits"] <= 5 and facts["file_bytes"] == (unit / "model.cgs").stat().st_size and facts["engine_difference"] == 0.0
+        if storage == "plain":
+            assert {form["weights"] for form in facts["forms"]} <= {"plain", "two_precisions"}
+        assert facts["bytes_by_form"]["weights"]["two_precisions"] < facts["bytes_by_form"]["weights"]["plain"]
 
 
 def test_packing_before_training_says_what_is_missing(exp):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from cgs.base.options import PackOptions
 from cgs.nn.dropout import relu_dropout
 from cgs.nn.network import Network, NetworkSpec, build_network
 from cgs.nn.tdnn import TdnnSpec
-from cgs.quant.build import choose_formats, quantise, sample_activations
+from cgs.quant.build import LayerFormats, LowBlocks, choose_formats, quantise, sample_activations
 from cgs.quant.engine import IntegerEngine
 from cgs.quant.formats import FixedPoint
 from cgs.quant.packed import decode, encode
@@ -214,3 +216,46 @@ def test_wide_formats_of_a_time_delay_network_come_close_to_float():
     with torch.no_grad():
         exact = trained(chunks())
         assert (FakeQuantised(trained, formats)(chunks()) - exact).std() < 0.03 * exact.std()
+
+
+def with_low_blocks(trained: Network, low_bits: int, bits: int = 6, **options: object) -> list[LayerFormats]:
+    random = np.random.default_rng(0)
+    low = [LowBlocks(low_bits, random.random(mask.kept.shape) < 0.5) if mask else None for mask in trained.masks]
+    return choose_formats(trained, sample_activations(trained, frames()), bits, PackOptions(**options), low)
+
+
+@pytest.mark.parametrize("levels", ["full", "symmetric"])
+@pytest.mark.parametrize(("bits", "low_bits"), [(6, 4), (6, 2), (8, 3), (3, 2)])
+def test_low_blocks_equal_the_engine_bit_for_bit(bits, low_bits, levels):
+    trained = network(SPARSE)
+    formats = with_low_blocks(trained, low_bits, bits, levels=levels)
+    model = quantise(trained, formats, {})
+    for layer, form in list(zip(model.layers, formats, strict=True))[:2]:
+        assert form.low is not None
+        units = layer.weights[form.low.blocks] >> (bits - low_bits)
+        assert not (layer.weights[form.low.blocks] % (1 << (bits - low_bits))).any()
+        assert units.min() >= -(1 << (low_bits - 1)) + (levels == "symmetric") and units.max() <= (1 << (low_bits - 1)) - 1
+        assert (layer.weights[~form.low.blocks] % 2).any()
+    fake = FakeQuantised(trained, formats)
+    assert list(fake.state_dict()) == list(trained.state_dict())
+    for storage in ("plain", "mixed", "smallest"):
+        with torch.no_grad():
+            engine = IntegerEngine(decode(encode(replace(model, storage=storage)), "made here"))
+            np.testing.assert_array_equal(engine.logits(frames().numpy()), fake(frames()).numpy())
+
+
+def test_low_blocks_have_the_gradient_of_their_own_range():
+    trained = network(SPARSE)
+    formats = with_low_blocks(trained, 3)
+    fake, form, low = FakeQuantised(trained, formats), formats[0].weight, formats[0].low
+    fake.layers[0].weight.data.copy_(torch.linspace(-1.5, 1.5, fake.layers[0].weight.numel()).view_as(fake.layers[0].weight) * -form.low * form.step)
+    weight = fake.layers[0].weight
+    factors = torch.randn_like(weight)
+    (fake.weights_of(0) * factors).sum().backward()
+    assert low is not None and weight.grad is not None
+    for blocks, own in ((low.blocks, form.coarser(3)), (~low.blocks, form)):
+        x = weight.detach()[blocks].requires_grad_()
+        theirs = torch.fake_quantize_per_tensor_affine(x, own.step, 0, own.low, own.high)
+        torch.testing.assert_close(fake.weights_of(0).detach()[blocks], theirs, rtol=0, atol=0)
+        (theirs * factors[blocks]).sum().backward()
+        torch.testing.assert_close(weight.grad[blocks], x.grad, rtol=0, atol=0)
