@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=0, help="of fine-tuning")
     parser.add_argument("--bits", type=int, nargs="*", default=[2, 3, 4, 5, 6, 8])
+    parser.add_argument("--targets", type=float, nargs="*", default=[5.0, 4.5, 4.0, 3.5, 3.0], help="mean bits that mixing comes down to")
     parser.add_argument("--dense", default="dense", help="dense system to prune")
     parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of the recipe")
@@ -124,7 +125,7 @@ def main() -> None:
                 print(f"  {bits} bits {levels}: {rounded:.4f}, {packed:.4f}, {told['file_bytes']}")
     if "mixed" in args.parts:
         print("mixed: held-out loss rounded, packed; bits of each layer; bytes plain or with two precisions, in the smallest form")
-        for target in (5.0, 4.5, 4.0, 3.5, 3.0):
+        for target in args.targets:
             for by in ("layer", "block"):
                 rounded, packed, widths, told = study.pack(6, mixed_bits=target, mixed_by=by)
                 print(f"  from 6 to {target:g} by {by}: {rounded:.4f}, {packed:.4f}, {widths}, {told['mixed_bytes']}, {told['file_bytes']}; {told['blocks']}")

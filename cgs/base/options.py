@@ -370,7 +370,7 @@ class PackOptions(Options):
     epochs: int = Field(1, ge=0, description="passes of quantisation-aware fine-tuning")
     learning_rate: float = Field(1e-4, gt=0, description="of the fine-tuning")
     mixed_bits: float = Field(
-        0.0, ge=0, le=8, description="mean bits of a weight to come down to, from the system's, in the layers where it costs least held-out loss; 0 leaves them"
+        0.0, ge=0, le=8, description="mean bits of a weight to come down to, from the system's, where it costs least loss (mixed_by: of what); 0 leaves them"
     )
     mixed_by: Literal["layer", "block"] = Field(
         "layer",
@@ -380,7 +380,9 @@ class PackOptions(Options):
     levels: Literal["full", "symmetric"] = Field(
         "full", description="values of a weight: all that its bits can hold, or as many negative as positive ones; symmetric 2 bits are ternary: -1, 0, 1"
     )
-    storage: Literal["plain", "smallest"] = Field("plain", description="how the file holds weights; smallest: each layer plain, by bitmap, or entropy-coded")
+    storage: Literal["plain", "smallest"] = Field(
+        "plain", description="how the file holds weights; smallest: each layer plain, by bitmap, entropy-coded, or in two precisions"
+    )
 
     @model_validator(mode="after")
     def _mixed_bits_can_be_reached(self) -> PackOptions:

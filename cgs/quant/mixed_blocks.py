@@ -5,7 +5,7 @@ A low block keeps its layer's scale and has zeros for its lowest bits. A dense l
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -186,17 +186,13 @@ def _block_sizes(layer: Matrix) -> np.ndarray:
 
 
 def _costs(network: Network, full: list[LayerFormats], squared: list[torch.Tensor], options: PackOptions) -> list[dict[int, np.ndarray]]:
-    """For each layer {bits of a low block: (n blocks,) loss that rounding a block to them adds by the estimate}."""
+    """For each layer {bits of a low block: (n blocks,) loss that rounding a block to them, with the scale that is best for them, adds by the estimate}."""
     costs = []
     for layer, form, fisher in zip(_matrices(network), full, squared, strict=True):
         n_blocks, before = len(_block_sizes(layer)), _half_squares(layer, form, fisher)
         by_bits = {}
         for low in range(FEWEST_BITS, form.weight.bits):
-            if isinstance(layer, BlockSparseLinear):
-                weight, blocks = form.weight, LowBlocks(low, np.ones(layer.mask.kept.shape, dtype=bool))
-            else:
-                weight, blocks = weight_format(layer, low, options), None
-            after = _half_squares(layer, LayerFormats(weight, form.bias, form.input, form.output, blocks), fisher)
+            after = _half_squares(layer, replace(form, weight=weight_format(layer, low, options)), fisher)
             by_bits[low] = np.maximum((after - before).reshape(n_blocks, -1).sum(axis=1), 0.0)
         costs.append(by_bits)
     return costs
