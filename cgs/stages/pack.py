@@ -51,8 +51,8 @@ def _training(exp: Experiment, system: SystemOptions) -> NnOptions | KwsOptions:
 
 
 def _mixed(options: PackOptions, packing: Packing) -> dict[str, Any]:
-    by_block = packing.block_bits
-    return {"target": options.mixed_bits, "by": options.mixed_by} | (by_block.told() if by_block else {"steps": [asdict(step) for step in packing.lowered]})
+    by_block, by = packing.block_bits, "layer" if packing.lowered else options.mixed_by  # a network of factors has no blocks to mix
+    return {"target": options.mixed_bits, "by": by} | (by_block.told() if by_block else {"steps": [asdict(step) for step in packing.lowered]})
 
 
 def _leave_float(out: Path, network: Network, system: SystemOptions, name: str, seed: int) -> None:

@@ -206,6 +206,16 @@ def test_a_network_of_factors_is_trained_packed_and_costed(exp):
         assert NetworkScores("packed", network, unit).logits(np.zeros((7, 8), dtype=np.float32)).shape == (7, 4)
 
 
+def test_a_network_of_factors_has_no_blocks_to_mix_and_says_that_it_was_mixed_by_layers(exp):
+    shape = {"task": "asr", "method": "lowrank", "density": 0.6, "hidden": [16, 16], "bits": 6}
+    wanted = Experiment(exp.root, recipe({"factors": shape}, mixed_bits=5.0, mixed_by="block", epochs=0))
+    for stage in (acoustic, keyword, pack):
+        stage.run(wanted)
+    told = read_json(exp.root / "7-pack" / "factors" / "seed1" / "pack.json")["mixed_bits"]
+    assert told["by"] == "layer" and told["steps"] and told["steps"][-1]["mean_bits"] <= 5.0
+    assert read_json(exp.root / "7-pack" / "asr_cgs" / "seed1" / "pack.json")["bits"] == 5, "few enough as it was"
+
+
 def test_fine_tuning_learns_from_the_teacher_too(exp, monkeypatch):
     shape = {"task": "kws", "method": "cgs", "density": 0.5, "block": 4, "dense_output": True, "hidden": [16, 16], "bits": 3}
     wanted = Experiment(exp.root, recipe({"pupil": shape | {"teacher": "kws_cgs", "teacher_weight": 0.7}}))
