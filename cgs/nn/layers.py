@@ -42,7 +42,7 @@ class Spec(Options):
     coarse_density: float = Field(0.0, ge=0, le=1, description="share of those kept; 0: the square root of the density")
     dense_input: bool = Field(False, description="keep the first layer dense")
     dense_output: bool = Field(False, description="keep the output layer dense")
-    balanced: bool = Field(True, description="as many blocks in every block row")
+    balanced: bool = Field(True, exclude_if=bool, description="as many blocks in every block row")
     dropout: Fraction = Field(0.0, description="of hidden outputs during training")
     seed: int = Field(0, description="of the masks and the first weights")
 

@@ -109,18 +109,19 @@ def squared_gradients(network: Network, batch: Minibatch, objective: Objective) 
     Returns: of the shape of each layer's weights, zero where padded.
     """
     x, read, given = by_frame(batch.inputs), [], []
-    for number, (layer, offsets) in enumerate(zip(_matrices(network), network.spec.layer_offsets(), strict=True)):
-        x = spliced(torch.relu(x) if number else x, offsets)
+    for product in network.products():
+        x = spliced(x, product.offsets)
         read.append(x.detach().flatten(1))
-        given.append(feature_major(layer, x.flatten(1)))
+        given.append(feature_major(product.matrix, x.flatten(1)))
         x = given[-1].unflatten(1, x.shape[1:])
+        x = torch.relu(x) if product.relu else x
     logits = x[:, 0].t() if batch.inputs.ndim == 2 else x.permute(1, 2, 0)
     gradients = torch.autograd.grad(objective(logits.contiguous(), batch, "sum") / batch.n_frames, given)
     squares: list[torch.Tensor] = []
     for layer, x, gradient in zip(_matrices(network), read, gradients, strict=True):
         # a frame's gradient is an outer product, so the sum of its squares is that of squares, and the layer's own backward pass adds it up
-        product = feature_major(layer, x.square())
-        squares += torch.autograd.grad(product, layer.weight, gradient.square() * batch.n_frames)
+        summed = feature_major(layer, x.square())
+        squares += torch.autograd.grad(summed, layer.weight, gradient.square() * batch.n_frames)
     return squares
 
 

@@ -90,6 +90,7 @@ def gather(exp: Experiment, sweep: Sweep, impossible: Mapping[str, str], failed:
     Raises: DataError: a file is missing or damaged.
     """
     differences, finished, axes = _differences(exp), exp.chosen or frozenset(), sweep.axes()
+    dense_bytes = {task: _dense_bytes(exp, task) for task in MEASURES}
     rows = []
     for point in sweep.points:
         for seed in point.seeds:
@@ -99,7 +100,7 @@ def gather(exp: Experiment, sweep: Sweep, impossible: Mapping[str, str], failed:
                 row |= {"status": "not possible", "reason": impossible[point.name]}
             elif (point.name, seed) in finished:
                 row |= {"status": "done", "difference": differences.get((point.name, seed))} | point_row(exp, point.name, seed)
-                if row["file_bytes"] and (n_bytes := _dense_bytes(exp, row["task"])):
+                if row["file_bytes"] and (n_bytes := dense_bytes[row["task"]]):
                     row["fraction_of_float32"] = row["file_bytes"] / n_bytes
             else:
                 row |= {"status": "failed" if (point.name, seed) in failed else "not made", "reason": failed.get((point.name, seed), "")}

@@ -38,8 +38,8 @@ BLOCK_METHODS = ("guided", "block_magnitude", "group_lasso", "dynamic")
 WEIGHT_METHODS = ("magnitude", "nm", "mpd")
 PRUNED = BLOCK_METHODS + WEIGHT_METHODS
 """Methods whose layers are trained as `MaskedLinear`."""
-STATIC = ("mpd",)
-"""Of these, the ones settled before training."""
+STATIC = ("mpd", "cgs")
+"""Methods whose masks are settled before training; cgs comes here without balance only."""
 WARM_UP = 0.2
 """Share of the training that is dense before blocks are chosen once."""
 SETTLED = 0.5
@@ -127,6 +127,8 @@ class _Pruned:
 
     def update(self, done: float, ends: bool) -> bool:
         """Change the mask; returns True where it was the last time."""
+        if self.method in STATIC:
+            return True
         rule: Callable[[float, bool], bool] = getattr(self, f"_{self.method}")
         with torch.no_grad():
             return rule(done, ends)
@@ -179,12 +181,6 @@ class _Pruned:
         size = torch.nn.functional.pad(self.layer.weight.abs(), (0, padding), value=-1.0).view(n_out, -1, self.block)
         chosen = size.argsort(dim=2, descending=True, stable=True)[:, :, : round(self.density * self.block)]
         self.layer.keep(torch.zeros_like(size, dtype=torch.bool).scatter_(2, chosen, True).view(n_out, -1)[:, :n_in])
-        return True
-
-    def _mpd(self, done: float, ends: bool) -> bool:
-        return True
-
-    def _cgs(self, done: float, ends: bool) -> bool:
         return True
 
     def _norms(self, weight: torch.Tensor) -> torch.Tensor:

@@ -44,6 +44,7 @@ def test_a_matrix_has_blocks_of_its_own_sides():
 
 def test_square_blocks_say_nothing_of_a_width():
     assert "block_in" not in CGS.model_dump() and RECTANGLES.model_dump()["block_in"] == (8, 4, 0)
+    assert "balanced" not in CGS.model_dump() and CGS.model_copy(update={"balanced": False}).model_dump()["balanced"] is False
     system = {"task": "asr", "hidden": [32, 32], "method": "cgs", "density": 0.25, "block": 4}
     assert "block_in" not in SystemOptions(**system).of_network() and SystemOptions(**system, block_in=8).of_network()["block_in"] == 8
     spec = network_spec(SystemOptions(**system, block_in=[8, 2, 0]), TrainOptions(left_context=1, right_context=1), 11, 10, 5)
