@@ -1,7 +1,8 @@
-"""Random packed layers and models for the tests of this folder."""
+"""Random packed layers and models for the tests of this folder, and what their files are checked by."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -64,3 +65,16 @@ def random_tdnn(seed: int, block: int = 4, n_kept: int = 2, bits: int = 6, block
         below = n_out
     layers.append(random_layer(random, below, 4, bits=bits, relu=False))
     return PackedModel(tuple(layers), {"task": "asr", "features": {"left": 5, "right": 3}})
+
+
+def signed(data: bytes | bytearray) -> bytes:
+    """A file's bytes with the checksum that they ask for."""
+    return bytes(data[:-32]) + hashlib.sha256(data[:-32]).digest()
+
+
+def assert_same(one: PackedModel, other: PackedModel) -> None:
+    """Two models agree in every field of every layer."""
+    assert (one.meta, one.storage) == (other.meta, other.storage)
+    for a, b in zip(one.layers, other.layers, strict=True):
+        for name in PackedLayer.__dataclass_fields__:
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)

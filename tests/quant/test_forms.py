@@ -64,23 +64,12 @@ def wide_model(made, storage: str = "plain") -> PackedModel:
     return PackedModel((first, made.random_layer(random, 127, 3, relu=False)), {"task": "asr"}, storage)  # type: ignore[arg-type]
 
 
-def signed(data: bytearray) -> bytes:
-    return bytes(data[:-32]) + hashlib.sha256(data[:-32]).digest()
-
-
 def test_a_width_that_no_file_can_hold_is_refused(made):
     dense, wide = made.random_layer(np.random.default_rng(0), 4, 2, relu=False), wide_model(made).layers[0]
     with pytest.raises(ShapeError, match="blocks of 0 outputs x 3 inputs"):
         encode(PackedModel((replace(dense, block_in=3),), {}))
     with pytest.raises(ShapeError, match="blocks of side 2000, of 1024 at most"):
         encode(PackedModel((replace(wide, block_in=2000),), {}))
-
-
-def assert_same(one: PackedModel, other: PackedModel) -> None:
-    assert (one.meta, one.storage) == (other.meta, other.storage)
-    for a, b in zip(one.layers, other.layers, strict=True):
-        for name in PackedLayer.__dataclass_fields__:
-            np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
 
 
 # --- the entropy code
@@ -149,7 +138,7 @@ def test_next_to_nothing_but_zeros_are_not_coded(made):
     layer = replace(layer, weights=np.zeros((40, 500), dtype=np.int8))
     model = PackedModel((layer,), {}, "smallest")
     assert sorted(weight_sections(layer)) == ["bitmap", "plain"] and section_bytes(layer, "smallest")[1] == 2500
-    assert_same(decode(encode(model), "x"), model)
+    made.assert_same(decode(encode(model), "x"), model)
 
 
 def test_damaged_code_is_refused_or_harmless_and_never_long():
@@ -203,7 +192,7 @@ def test_two_levels_are_written_where_they_are_smaller(made):
     model = hierarchical_model(made)
     data = encode(model)
     assert data[8] == 3 and (data[20 + 17], data[20 + 22], data[20 + 23], data[44 + 22]) == (0, 1, 0, 0)
-    assert_same(decode(data, "x"), model)
+    made.assert_same(decode(data, "x"), model)
     plain, levels = (len(index_sections(model.layers[0])[form]) for form in ("plain", "two_levels"))
     assert (plain, levels) == (64 * 10 * 6 // 8, 4 + 16 * 5 * 4 // 8 + 64 * 10 * 2 // 8) and section_bytes(model.layers[0])[0] == levels
     told = sizes(model)
@@ -227,7 +216,7 @@ def test_the_smallest_form_is_written_and_read(made, bits, shape, sides, n_kept,
     model = PackedModel((layer,), {"task": "asr"}, "smallest")
     data = encode(model)
     read = decode(data, "x")
-    assert_same(replace(read, storage="smallest"), model)
+    made.assert_same(replace(read, storage="smallest"), model)
     assert encode(read) == data
     assert section_bytes(layer, "smallest")[1] == min(map(len, weight_sections(layer).values()))
     assert len(data) <= len(encode(replace(model, storage="plain")))
@@ -243,7 +232,7 @@ def test_blocks_that_are_not_square_are_written_in_version_4(made, storage):
     n_sections = sum(sum(section_bytes(layer, storage)) for layer in model.layers)
     assert len(data) == sizes(model)["file_bytes"] == 20 + 2 * 26 + len('{"task":"asr"}') + n_sections + 32
     assert section_bytes(first)[1] == math.ceil(4 * first.n_weights / 8) and first.n_weights == first.real_weights().sum()
-    assert_same(decode(data, "x"), model)
+    made.assert_same(decode(data, "x"), model)
     assert encode(decode(data, "x")) == data
     square = replace(first, block_in=2, n_in=40, kept=first.kept, weights=first.weights[:, :, :, :2])
     assert encode(PackedModel((square, *model.layers[1:]), {}))[8] == 3, "two levels alone"
@@ -254,7 +243,7 @@ def test_a_time_delay_network_with_other_blocks(made):
     data = encode(model)
     assert data[8] == 4 and [data[20 + 26 * n + 17] for n in range(4)] == [4, 2, 2, 0]
     assert [int.from_bytes(data[20 + 26 * n + 24 :][:2], "little") for n in range(4)] == [2, 2, 2, 0]
-    assert_same(decode(data, "x"), model)
+    made.assert_same(decode(data, "x"), model)
 
 
 @pytest.mark.parametrize("form", ["bitmap", "coded"])
@@ -266,7 +255,7 @@ def test_each_form_is_written_where_it_pays(made, form):
     model = PackedModel((layer,), {}, "smallest")
     data = encode(model)
     assert sizes(model)["forms"] == [{"index": None, "weights": form}] and data[8] == 3
-    assert_same(decode(data, "x"), model)
+    made.assert_same(decode(data, "x"), model)
     frames = random.normal(size=(4, layer.n_in)).astype(np.float32)
     np.testing.assert_array_equal(IntegerEngine(decode(data, "x")).logits(frames), IntegerEngine(replace(model, storage="plain")).logits(frames))
 
@@ -289,7 +278,7 @@ def test_linear_layers_are_written_and_read(made, bits, ranks, smallest, seed):
     model = replace(made.random_lowrank(seed, tuple(ranks), bits=bits), storage="smallest" if smallest else "plain")
     data = encode(model)
     read = decode(data, "x")
-    assert_same(replace(read, storage=model.storage), model)
+    made.assert_same(replace(read, storage=model.storage), model)
     assert encode(read) == data and (data[8] == 4) == any(ranks)
     sections = sum(sum(section_bytes(layer, model.storage)) for layer in model.layers)
     assert len(data) == 20 + (26 if any(ranks) else 24) * len(model.layers) + len('{"task":"asr"}') + sections + 32
@@ -307,14 +296,14 @@ def test_linear_layers_beside_block_sparse_ones_that_read_several_frames(made):
     model = PackedModel(layers, {})
     data = encode(model)
     assert data[8] == 4 and [data[20 + 26 * n + 17] for n in range(4)] == [3, 0, 2, 0]
-    assert_same(decode(data, "x"), model)
+    made.assert_same(decode(data, "x"), model)
 
 
 def test_time_delay_layers_in_other_forms(made):
     model = tdnn_in_other_forms(made)
     data = encode(model)
     assert data[8] == 3 and [data[20 + 24 * n + 17] for n in range(4)] == [4, 2, 2, 0]
-    assert_same(decode(data, "x"), model)
+    made.assert_same(decode(data, "x"), model)
     assert len(data) < len(encode(replace(model, storage="plain")))
 
 
@@ -337,7 +326,7 @@ def test_versions_1_to_3_are_what_they_were(made, digest):
     model = (GOLDEN | GOLDEN_3)[digest](made)
     data = encode(model)
     assert hashlib.sha256(data).hexdigest() == digest and data[8] in ((3,) if digest in GOLDEN_3 else (1, 2))
-    assert_same(decode(data, "x"), model)
+    made.assert_same(decode(data, "x"), model)
 
 
 VERSION_4 = bytes.fromhex(
@@ -350,7 +339,7 @@ VERSION_4 = bytes.fromhex(
 def test_a_file_of_version_4_byte_by_byte(made):
     model = made.random_lowrank(1, (2, 0), (3, 4, 2), bits=3)
     assert encode(model) == VERSION_4 and VERSION_4[8] == 4 and VERSION_4[36:46] == bytes([5, 0, 2, 6, 6, 6, 0, 0, 0, 0])
-    assert_same(decode(VERSION_4, "x"), model)
+    made.assert_same(decode(VERSION_4, "x"), model)
 
 
 VERSION_1 = bytes.fromhex(
@@ -363,7 +352,7 @@ VERSION_1 = bytes.fromhex(
 def test_a_file_of_version_1_byte_by_byte(made):
     model = made.random_model(1, (6, 5, 3), block=4, n_kept=1, bits=3)
     assert encode(model) == VERSION_1
-    assert_same(decode(VERSION_1, "x"), model)
+    made.assert_same(decode(VERSION_1, "x"), model)
 
 
 def small_files(made) -> list[bytes]:
@@ -397,7 +386,7 @@ def test_every_altered_byte_with_the_right_checksum_is_refused_or_harmless(made)
                 altered = bytearray(data)
                 altered[place] ^= flip
                 with contextlib.suppress(FormatError):
-                    assert decode(signed(altered), "x").problem() == ""
+                    assert decode(made.signed(altered), "x").problem() == ""
 
 
 @pytest.mark.parametrize(
@@ -434,7 +423,7 @@ def test_a_wrong_writer_is_told_what_is_wrong(made, file, place, value, message)
     data = bytearray(small_files(made)[file])
     data[place] = value
     with pytest.raises(FormatError, match=message):
-        decode(signed(data), "x")
+        decode(made.signed(data), "x")
 
 
 def test_a_small_file_cannot_ask_for_much_memory(made):
@@ -443,11 +432,11 @@ def test_a_small_file_cannot_ask_for_much_memory(made):
         huge = bytearray(data)
         huge[24:28] = b"\xff\xff\xff\xff"
         with pytest.raises(FormatError, match="layer 1: needs 4294967295 biases"):
-            decode(signed(huge), "x")
+            decode(made.signed(huge), "x")
         huge = bytearray(data)
         huge[20:24] = b"\xff\xff\xff\xff"
         with pytest.raises(FormatError, match="x: layer [12]"):
-            decode(signed(huge), "x")
+            decode(made.signed(huge), "x")
 
 
 def test_a_file_of_narrow_edge_blocks_cannot_ask_for_much_memory(made):
@@ -456,12 +445,12 @@ def test_a_file_of_narrow_edge_blocks_cannot_ask_for_much_memory(made):
     data = bytearray(encode(PackedModel((layer,), {})))
     data[28:30] = (1024).to_bytes(2, "little")
     with pytest.raises(FormatError, match=r"layer 1: blocks .196, 1, 1024, 1024., which are next to nothing but padding"):
-        decode(signed(data), "x")
+        decode(made.signed(data), "x")
     layer = made.random_layer(np.random.default_rng(0), 1, 200_000, block=4, n_kept=1, bits=2, relu=False, block_in=3, input_signed=True)
     data = bytearray(encode(PackedModel((layer,), {})))
     data[44:46] = (1024).to_bytes(2, "little")
     with pytest.raises(FormatError, match=r"layer 1: blocks .50000, 1, 4, 1024., which are next to nothing but padding"):
-        decode(signed(data), "x")
+        decode(made.signed(data), "x")
 
 
 def test_a_stored_zero_in_a_bitmap_is_refused(made):
@@ -471,4 +460,4 @@ def test_a_stored_zero_in_a_bitmap_is_refused(made):
     assert data[place : place + 2] == pack_bits(np.array([8]), 8) + b"\x05"
     data[place + 1] = 0
     with pytest.raises(FormatError, match="a weight of zero where its bitmap"):
-        decode(signed(data), "x")
+        decode(made.signed(data), "x")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 from dataclasses import replace
 
@@ -43,17 +42,6 @@ def mixed_layer(made, seed: int = 0, n_in: int = 31, n_out: int = 30, block: int
 
 def mixed_file(made) -> bytearray:
     return bytearray(encode(PackedModel((mixed_layer(made)[0],), {}, "mixed")))
-
-
-def signed(data: bytes | bytearray) -> bytes:
-    return bytes(data[:-32]) + hashlib.sha256(data[:-32]).digest()
-
-
-def assert_same(one: PackedModel, other: PackedModel) -> None:
-    assert (one.meta, one.storage) == (other.meta, other.storage)
-    for a, b in zip(one.layers, other.layers, strict=True):
-        for name in PackedLayer.__dataclass_fields__:
-            np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
 
 
 @settings(max_examples=150, deadline=None)
@@ -132,7 +120,7 @@ def test_every_file_is_read_as_it_was(made, bits, low_bits, n_in, n_out, block, 
     model = PackedModel((layer,), {"task": "asr"}, storage)
     data = encode(model)
     read = decode(data, "x")
-    assert_same(replace(read, storage=storage), model)
+    made.assert_same(replace(read, storage=storage), model)
     assert encode(read) == data
     assert section_bytes(layer, "smallest")[1] <= section_bytes(layer, "mixed")[1] <= section_bytes(layer, "plain")[1]
     frames = random.normal(size=(3, n_in)).astype(np.float32)
@@ -157,7 +145,7 @@ def test_every_altered_byte_with_the_right_checksum_is_refused_or_harmless(made)
             altered = bytearray(data)
             altered[place] ^= flip
             with contextlib.suppress(FormatError):
-                assert decode(signed(altered), "x").problem() == ""
+                assert decode(made.signed(altered), "x").problem() == ""
 
 
 WEIGHTS_AT = HEADERS + 2 + 3
@@ -184,7 +172,7 @@ def test_a_wrong_writer_is_told_what_is_wrong(made, place, value, message):
     assert data[WEIGHTS_AT] == 4 and data[WEIGHTS_AT + 2] < 16
     data[place] = value
     with pytest.raises(FormatError, match=message):
-        decode(signed(data), "x")
+        decode(made.signed(data), "x")
 
 
 def test_a_dense_layer_has_no_blocks_to_flag(made):
@@ -192,7 +180,7 @@ def test_a_dense_layer_has_no_blocks_to_flag(made):
     data = bytearray(encode(PackedModel((layer,), {})))
     data[8], data[20 + 17], data[20 + 23], data[HEADERS + 2] = 3, 0, 3, 4
     with pytest.raises(FormatError, match="layer 1: weights of 4 and 6 bits in a dense layer"):
-        decode(signed(data), "x")
+        decode(made.signed(data), "x")
 
 
 def test_a_short_file_cannot_ask_for_much_memory(made):
@@ -207,4 +195,4 @@ def test_a_short_file_cannot_ask_for_much_memory(made):
     longer = bytearray(data[:-32] + tail + bytes(32))
     longer[16:20] = len(longer).to_bytes(4, "little")
     with pytest.raises(FormatError, match=r"layer 1: needs 6553600 bytes where \d+ are left"):
-        decode(signed(longer), "x")
+        decode(made.signed(longer), "x")
