@@ -89,7 +89,7 @@ def frame_energy(counts: Counts, tech: Technology) -> dict[str, float]:
         "registers_control": counts.cycles * engine.n_macs * lane_energy(tech),
         "weight_memory": memory["weights"],
         "activation_memory": memory["activations"],
-        "index_bias_memory": memory["index"] + memory["bias"],
+        "index_bias_memory": memory["index"] + memory["bias"] + memory["table"],
     }
     return {name: tech["overhead"] * energy for name, energy in parts.items()}
 
