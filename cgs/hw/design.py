@@ -97,7 +97,8 @@ def design_engine(
     for model in models:
         model.check()
         if any(layer.offsets != (0,) for layer in model.layers):
-            raise ConfigError(f"model {model.meta.get('system', '')!r}: layers that read several frames", "the RTL engine computes feed-forward networks; pack one")
+            told = f"model {model.meta.get('system', '')!r}: layers that read several frames"
+            raise ConfigError(told, "the RTL engine computes feed-forward networks; pack one")
     if not (1 <= n_macs <= 256 and 8 <= word_bits <= 1024 and bank_bytes >= 64 and 0 <= wake_cycles <= 1 << 16):
         raise ConfigError(
             f"engine of {n_macs} MACs, {word_bits}-bit words, banks of {bank_bytes} bytes, {wake_cycles} cycles to wake",

@@ -1,0 +1,15 @@
+"""cgs hw: what a packed model is as a chip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cgs.cli import hw_rtl
+
+
+def add_command(commands: Any) -> None:
+    """Add the command and its own commands."""
+    told = "A packed model as a chip: its engine in SystemVerilog."
+    p = commands.add_parser("hw", help="a packed model as a chip", description=told)
+    parts = p.add_subparsers(dest="part", required=True, metavar="PART")
+    hw_rtl.add_command(parts)
