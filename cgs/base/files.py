@@ -7,11 +7,12 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from cgs.base.errors import DataError, DiskError
+from cgs.base.errors import ConfigError, DataError, DiskError
 
 CHUNK_BYTES = 1 << 20
 ASIDE_SUFFIX = ".tmp"
@@ -53,6 +54,24 @@ def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             os.replace(aside, path)
         finally:
             aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_directory(out: Path) -> Iterator[Path]:
+    """Make a directory aside, for the block to fill, and rename it into place when that ends without an error.
+
+    Raises: ConfigError: `out` is there already. DiskError: no space or no permission.
+    """
+    if out.exists():
+        raise ConfigError(f"{out}: is there already", "remove it, or choose another --out")
+    aside = out.with_name(f".{out.name}.{os.getpid()}{ASIDE_SUFFIX}")
+    try:
+        with disk_errors(out):
+            aside.mkdir(parents=True)
+            yield aside
+            aside.rename(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, Literal
 
 from cgs.base.errors import ConfigError, DataError, FormatError
 from cgs.base.experiment import network_of, network_unit, system_unit
-from cgs.base.files import disk_errors, file_digest, read_json, write_json, write_text
+from cgs.base.files import file_digest, new_directory, read_json, write_json, write_text
 from cgs.base.recipe import did_you_mean
 from cgs.base.unit import read_stamp
 from cgs.decode.graph import GRAPH_FILE
@@ -58,22 +57,14 @@ def export(root: Path, choice: Choice, out: Path, made_by: Mapping[str, Any]) ->
     Raises: ConfigError: no such system, seed or vocabulary; features that need more than one recording; `out` is there already.
         DataError: a stage has not been run. FormatError: a file was altered since its stage made it.
     """
-    if out.exists():
-        raise ConfigError(f"{out}: is there already", "remove it, or choose another --out")
-    task, seed = _found(root, choice)
-    aside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        with disk_errors(out):
-            aside.mkdir(parents=True)
-            facts = _write(root, choice, task, seed, aside) | {"made_by": dict(made_by)}
-            write_text(aside / "NOTICE", _notice(facts))
-            files = sorted(path for path in aside.rglob("*") if path.is_file())
-            facts["files"] = {path.relative_to(aside).as_posix(): file_digest(path) for path in files}
-            write_json(aside / MODEL_FILE, facts)
-            Model(aside).load()
-            aside.rename(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with new_directory(out) as aside:
+        task, seed = _found(root, choice)
+        facts = _write(root, choice, task, seed, aside) | {"made_by": dict(made_by)}
+        write_text(aside / "NOTICE", _notice(facts))
+        files = sorted(path for path in aside.rglob("*") if path.is_file())
+        facts["files"] = {path.relative_to(aside).as_posix(): file_digest(path) for path in files}
+        write_json(aside / MODEL_FILE, facts)
+        Model(aside).load()
     return facts
 
 

@@ -162,15 +162,24 @@ class Model:
             choice: where utterances end, and what counts as a keyword.
         Raises: DataError: too short for a frame.
         """
-        extractor = self.extractor()
-        features = np.concatenate([extractor.accept(samples), extractor.finish()])
-        if not len(features):
-            raise DataError(f"{len(samples)} samples are too short for a frame of features", "leave the recording out")
+        features = self._features(samples)
         normaliser, scorer, listener = self.normaliser(features), self.scorer(), self.listener(choice)
         heard: list[Utterance] = []
         for start in range(0, len(features), BLOCK_FRAMES):
             heard += listener.accept(scorer.accept(normaliser.accept(features[start : start + BLOCK_FRAMES])))
         return heard + listener.accept(scorer.finish()) + listener.finish()
+
+    def normalised(self, samples: np.ndarray) -> np.ndarray:
+        """Normalised features (T, D) float32 of a recording, as the network reads them; as `transcribe`."""
+        features = self._features(samples)
+        return self.normaliser(features).accept(features)
+
+    def _features(self, samples: np.ndarray) -> np.ndarray:
+        extractor = self.extractor()
+        features = np.concatenate([extractor.accept(samples), extractor.finish()])
+        if not len(features):
+            raise DataError(f"{len(samples)} samples are too short for a frame of features", "leave the recording out")
+        return features
 
 
 def checked_facts(directory: Path) -> dict[str, Any]:

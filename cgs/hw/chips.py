@@ -89,7 +89,8 @@ HCGS_3 = Chip("HCGS, 3 layers", "65nm", _HCGS_SUPPLY, _lstm(40, 512, 512, 512), 
 CHIPMUNK = Chip(
     "Chipmunk", "65nm", supply_figure(0.72, f"assumption: 168 MHz at 1.2 V, and efficiency (1.11, {TABLE_1}, and 3.08 TOPS/W, abstract) goes with 1 / V^2"),
     _lstm(96, 96), 1.0, 8, Engine(n_macs=96),
-    f"8-bit weights, 82 kB, 0.03 TOPS at 168 MHz hence 96 MACs: {TABLE_1}; 20 MHz from 3.08 Gop/s/mW x 1.24 mW: abstract; 96 cells on 96 inputs: assumed",
+    f"8-bit weights, 82 kB, 0.03 TOPS at 168 MHz hence 96 MACs: {TABLE_1}; systolic, 20 MHz from 3.08 Gop/s/mW x 1.24 mW: abstract; "
+    "96 cells on 96 inputs: assumed",
     clock_hz=20e6,
 )  # fmt: skip
 DELTAKWS = Chip(

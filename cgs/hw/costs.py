@@ -5,11 +5,9 @@ converters, test logic. Memories share the supply of the logic. Every value may 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from cgs.hw.counts import Counts, Memory
+from cgs.hw.counts import Counts, Engine, Memory
 from cgs.hw.sram import Macro, macro
 from cgs.hw.supply import ROOM_TEMPERATURE_K, leakage_fade, leakage_warmth, relative_delay
 from cgs.hw.technology import Technology, Value
@@ -52,30 +50,29 @@ def n_gates(n_macs: int, tech: Technology) -> Value:
     return tech["engine_gates"] * ((1 - shared) * n_macs + shared)
 
 
-def banks(memory: Memory, bank_bytes: float, node_nm: int) -> tuple[int, Macro]:
-    """How many equal banks of at most `bank_bytes` a memory has, and what one of them costs."""
-    n_banks = max(1, math.ceil(memory.n_bytes / bank_bytes))
-    return n_banks, macro(node_nm, memory.n_bytes / n_banks, memory.word_bits)
+def banks(name: str, memory: Memory, engine: Engine, node_nm: int) -> tuple[float, Macro]:
+    """How many banks a memory has, the last of them in proportion to its words, and what a whole one costs; only weights are banked."""
+    whole = min(memory.n_words, engine.bank_words(memory.word_bits)) if name == "weights" else memory.n_words
+    return memory.n_words / whole, macro(node_nm, whole * memory.word_bits / 8, memory.word_bits)
 
 
 def area(counts: Counts, tech: Technology) -> dict[str, Value]:
     """Area in m2 of the logic and of each memory that is not empty."""
     areas: dict[str, Value] = {}
     for name, memory in _filled(counts).items():
-        n_banks, bank = banks(memory, counts.engine.bank_bytes, tech.node_nm)
+        n_banks, bank = banks(name, memory, counts.engine, tech.node_nm)
         areas[name] = tech["sram_area"] * n_banks * bank.area_m2
     return areas | {"logic": n_gates(counts.engine.n_macs, tech) * tech["gate_area"] * tech["area_scale"] / tech["utilisation"]}
 
 
-def access_energy(memory: Memory, bank_bytes: float, area_m2: Value, tech: Technology) -> tuple[Value, Value]:
+def access_energy(name: str, memory: Memory, engine: Engine, area_m2: Value, tech: Technology) -> tuple[Value, Value]:
     """Energies of reading and of writing one word at 1 V, J: one bank, and the wires across the memory.
 
     Args:
-        memory: its word and its size.
-        bank_bytes: size of the largest bank.
+        name, memory, engine: the memory and how it is banked.
         area_m2: area that the wires cross; the mean way is one side of it.
     """
-    _, bank = banks(memory, bank_bytes, tech.node_nm)
+    _, bank = banks(name, memory, engine, tech.node_nm)
     wires = memory.word_bits * np.sqrt(area_m2) * tech["wire_capacitance"] * tech["wire_activity"]
     scale = tech["sram_energy"] / tech["sram_supply"] ** 2
     return scale * bank.read_j + wires, scale * bank.write_j + wires
@@ -86,14 +83,14 @@ def frame_energy(counts: Counts, tech: Technology) -> dict[str, Value]:
     areas, engine = area(counts, tech), counts.engine
     memory: dict[str, Value] = dict.fromkeys(counts.memories, 0.0)
     for name, part in _filled(counts).items():
-        read, write = access_energy(part, engine.bank_bytes, areas[name], tech)
+        read, write = access_energy(name, part, engine, areas[name], tech)
         memory[name] = part.reads * read + part.writes * write
     parts = {
         "mac": sum(n * mac_energy(bits, engine.activation_bits, tech) for bits, n in counts.macs_by_bits.items()),
         **{name: counts.cycles * energy for name, energy in cycle_energy(engine.n_macs, tech).items()},
         "weight_memory": memory["weights"],
         "activation_memory": memory["activations"],
-        "index_bias_memory": memory["index"] + memory["bias"],
+        "index_bias_memory": memory["index"] + memory["bias"] + memory["table"],
     }
     return {name: tech["overhead"] * tech["model_error"] * energy for name, energy in parts.items()}
 
@@ -101,8 +98,8 @@ def frame_energy(counts: Counts, tech: Technology) -> dict[str, Value]:
 def leakage(counts: Counts, tech: Technology, supply_v: Value, temperature_k: float = ROOM_TEMPERATURE_K) -> dict[str, Value]:
     """Leakage power of the memories and of the logic, W; the logic's is taken as subthreshold alone."""
     warmth, memory = leakage_warmth(temperature_k, tech), 0.0
-    for part in _filled(counts).values():
-        n_banks, bank = banks(part, counts.engine.bank_bytes, tech.node_nm)
+    for name, part in _filled(counts).items():
+        n_banks, bank = banks(name, part, counts.engine, tech.node_nm)
         memory = memory + n_banks * (bank.leakage_w * warmth + tech["sram_gate"] * bank.gate_leakage_w)
     logic = tech["gate_leakage"] * n_gates(counts.engine.n_macs, tech) * warmth
     return {
@@ -119,7 +116,7 @@ def power(counts: Counts, tech: Technology, supply_v: Value, frames_per_s: float
 
 def critical_path(counts: Counts, supply_v: Value, tech: Technology) -> dict[str, Value]:
     """Delays, s, of the stages of the pipeline, the longest of which sets the clock: the arithmetic, and the read of the slowest bank."""
-    accesses = [banks(part, counts.engine.bank_bytes, tech.node_nm)[1].access_s for part in _filled(counts).values()]
+    accesses = [banks(name, part, counts.engine, tech.node_nm)[1].access_s for name, part in _filled(counts).items()]
     return {
         "logic": tech["path_fo4"] * tech["fo4"] * relative_delay(supply_v, tech["nominal_supply"], tech),
         "memory": tech["sram_access"] * max(accesses, default=0.0) * relative_delay(supply_v, tech["sram_supply"], tech),

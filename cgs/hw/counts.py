@@ -1,13 +1,17 @@
 """What one frame asks of the time-multiplexed engine: operations, cycles, memory words, reads and writes.
 
-Owns the counting, which is exact and knows nothing of joules or seconds. The engine is one loop over block rows:
+Owns the counting, which is exact and knows nothing of joules or seconds: the RTL (`cgs/hw/rtl`) does in each cycle what is counted here,
+and its bench counts the same. One loop over block rows:
 
-    for each block row, for each pass of n_macs outputs:   load the biases
-        for each kept block:                               fetch its index
-            for each input of the block:                   one cycle, n_macs products that share the input
-        for each output of the pass:                       requantise, write
+    for each layer:                                            1 cycle, its row of the table
+        for each block row, for each pass of n_macs outputs:   1 cycle, the last products
+            for each kept block:                               1 cycle, its index (none in a dense layer)
+                for each input of the block:                   1 cycle, n_macs products that share the input
+            for each output of the pass:                       1 cycle, bias, rounding, write
 
-Inputs and outputs that only pad a block are neither stored nor computed, since the loop bounds are known."""
+Inputs and outputs that only pad a block are neither stored nor computed, since the loop bounds are known. Weights are stored as they
+are used, n_macs a cycle; where a pass has fewer outputs, the places of the others are empty. A layer of narrower weights than another
+has their width too."""
 
 from __future__ import annotations
 
@@ -43,20 +47,25 @@ class PackedLike(Protocol):
     def layers(self) -> Sequence[LayerLike]: ...
 
 
+TABLE_BITS = 19
+"""Flags, shifts and widths in a layer's row of the table ..."""
+TABLE_SIZES = 5
+"""... and its sizes, each as wide as the engine's counters."""
+
+
 @dataclass(frozen=True)
 class Engine:
-    """Parameters of the engine; every one is an assumption of this project, not of the paper.
+    """Parameters of the engine; the published engine's are not known.
 
     Args:
         n_macs: multiply-accumulate units, which work on as many outputs of one block row.
-        word_bits: bits of a weight or activation word; whole values only, so 10 weights of 6 bits share 64 bits.
-        bank_bytes: a larger memory is divided into banks of this size, one of which is active at a time.
+        word_bits: width of a weight or activation word at most, unless the weights of one cycle need more. A weight word holds the
+            weights of whole cycles, an activation word a power of two of values: 8 MACs and 5 bits make 40 of 64 bits.
+        bank_bytes: size of a weight memory's bank at most; a bank is a power of two of words, one bank is active at a time.
         activation_bits: bits of an input or hidden output.
         bias_bits: bits of a bias.
-        cycles_per_pass: load the biases, drain the pipeline.
-        cycles_per_block: fetch a block's index and form the address.
-        cycles_per_output: requantise and write one output.
-        cycles_per_layer: fill the pipeline and read the layer's shape.
+        weight_bits: bits of a stored weight; 0 for the widest of the network.
+        wake_cycles: cycles before a frame in which sleeping memories wake; 0 where they never sleep.
     """
 
     n_macs: int = 1
@@ -64,23 +73,39 @@ class Engine:
     bank_bytes: int = 16384
     activation_bits: int = 8
     bias_bits: int = 16
-    cycles_per_pass: int = 2
-    cycles_per_block: int = 1
-    cycles_per_output: int = 1
-    cycles_per_layer: int = 8
+    weight_bits: int = 0
+    wake_cycles: int = 0
+
+    @property
+    def values_per_word(self) -> int:
+        """Values in an activation word."""
+        return 1 << (self.word_bits // self.activation_bits).bit_length() - 1
+
+    def groups_per_word(self, weight_bits: int) -> int:
+        """Cycles that the weights of one word last."""
+        return max(1, self.word_bits // (self.n_macs * weight_bits))
+
+    def bank_words(self, word_bits: int) -> int:
+        """Words of a bank of a weight memory."""
+        return 1 << max(1, self.bank_bytes * 8 // word_bits).bit_length() - 1
 
 
 @dataclass(frozen=True)
 class BlockRow:
-    """One block row as the engine sees it: its outputs, and the inputs in each of its kept blocks."""
+    """One block row as the engine sees it: its outputs, and the first input and the number of inputs of each of its kept blocks."""
 
     n_outputs: int
+    starts: tuple[int, ...]
     widths: tuple[int, ...]
 
     @property
     def n_inputs(self) -> int:
         """Inputs of each output."""
         return sum(self.widths)
+
+    def words(self, values_per_word: int) -> int:
+        """Activation words read for each pass: each block begins with a read."""
+        return sum((start + width - 1) // values_per_word - start // values_per_word + 1 for start, width in zip(self.starts, self.widths, strict=True))
 
 
 @dataclass(frozen=True)
@@ -100,6 +125,11 @@ class LayerShape:
     def n_held(self) -> int:
         """Values of the layer below that are held for it: all frames from its first offset to its last."""
         return self.n_in // len(self.offsets) * (self.offsets[-1] - self.offsets[0] + 1)
+
+    @property
+    def size(self) -> int:
+        """Largest number of inputs, outputs or blocks of a row: what the engine's counters must hold."""
+        return max(self.n_in, self.n_out, *(len(row.widths) for row in self.rows))
 
 
 @dataclass
@@ -133,8 +163,8 @@ class Counts:
         macs: multiply-accumulates a frame.
         macs_by_bits: the same by bits of the weight.
         mac_cycles: cycles in which products are formed.
-        cycles: all cycles, with the overheads of `Engine`.
-        memories: weights, index, bias, activations.
+        cycles: all cycles.
+        memories: weights, index, bias, table (of layers), activations.
         layers: macs and cycles of each layer.
     """
 
@@ -158,7 +188,7 @@ def layer_shape(layer: LayerLike) -> LayerShape:
     """
     offsets = tuple(getattr(layer, "offsets", (0,)))
     if not layer.block or layer.kept is None:
-        return LayerShape(layer.n_in, layer.n_out, (BlockRow(layer.n_out, (layer.n_in,)),), layer.bits, 0, offsets)
+        return LayerShape(layer.n_in, layer.n_out, (BlockRow(layer.n_out, (0,), (layer.n_in,)),), layer.bits, 0, offsets)
     block, block_in = layer.block, layer.block_in or layer.block
     n_columns, n_rows = math.ceil(layer.n_in / block_in), math.ceil(layer.n_out / block)
     kept = [[int(column) for column in row] for row in layer.kept]
@@ -167,16 +197,18 @@ def layer_shape(layer: LayerLike) -> LayerShape:
         raise ShapeError(f"kept blocks do not fit a {shape}", "pack the model again")
     rows = []
     for index, columns in enumerate(kept):
-        widths = tuple(min(block_in, layer.n_in - column * block_in) for column in columns)
-        rows.append(BlockRow(min(block, layer.n_out - index * block), widths))
+        starts = tuple(column * block_in for column in columns)
+        widths = tuple(min(block_in, layer.n_in - start) for start in starts)
+        rows.append(BlockRow(min(block, layer.n_out - index * block), starts, widths))
     return LayerShape(layer.n_in, layer.n_out, tuple(rows), layer.bits, (n_columns - 1).bit_length(), offsets)
 
 
 def even_shape(n_in: int, n_out: int, density: float, block: int, bits: int) -> LayerShape:
     """A layer of exactly this density, as published networks are described: every block row keeps density x n_in inputs."""
     n_inputs, n_columns = round(density * n_in), math.ceil(n_in / block)
-    widths = tuple(min(block, n_inputs - start) for start in range(0, n_inputs, block))
-    rows = tuple(BlockRow(min(block, n_out - start), widths) for start in range(0, n_out, block))
+    starts = tuple(range(0, n_inputs, block))
+    widths = tuple(min(block, n_inputs - start) for start in starts)
+    rows = tuple(BlockRow(min(block, n_out - start), starts, widths) for start in range(0, n_out, block))
     return LayerShape(n_in, n_out, rows, bits, (n_columns - 1).bit_length())
 
 
@@ -186,48 +218,54 @@ def count(shapes: Sequence[LayerShape], engine: Engine, new_inputs: int | None =
     Args:
         shapes: the layers in order.
         engine: the engine's parameters.
-        new_inputs: input values that are new with each frame; the others stay in the ring buffer. None: all of them.
+        new_inputs: input values that are new with each frame, of a network whose layers hold earlier frames. None: all of them.
     Returns: the counts; reads and writes are words of the memory in question.
     Raises: ConfigError: the engine or the network cannot be counted.
     """
     if not shapes or engine.n_macs < 1 or engine.word_bits < max(8, *(shape.bits for shape in shapes), engine.activation_bits):
         raise ConfigError(f"engine of {engine.n_macs} MACs and {engine.word_bits}-bit words for {len(shapes)} layers", "give at least one of each")
-    counts = Counts(engine)
-    per_word = engine.word_bits // engine.activation_bits
-    activations = counts.memories["activations"] = Memory(engine.word_bits)
-    counts.memories |= {"weights": Memory(engine.word_bits), "index": Memory(16), "bias": Memory(engine.bias_bits)}
+    counts = Counts(engine, cycles=engine.wake_cycles)
+    weight_bits = max(engine.weight_bits, *(shape.bits for shape in shapes))
+    groups = engine.groups_per_word(weight_bits)
+    weights = counts.memories["weights"] = Memory(groups * engine.n_macs * weight_bits)
+    counts.memories["index"] = Memory(max([1, *(shape.index_bits for shape in shapes)]))
+    counts.memories["bias"] = Memory(engine.bias_bits)
+    table_bits = TABLE_BITS + TABLE_SIZES * max(shape.size for shape in shapes).bit_length()
+    counts.memories["table"] = Memory(table_bits, len(shapes), len(shapes) * table_bits, len(shapes))
+    counts.memories["activations"] = Memory(engine.values_per_word * engine.activation_bits)
     for shape in shapes:
-        _count_layer(shape, counts)
-    held = [shape.n_held for shape in shapes if shape is not shapes[0] and len(shape.offsets) > 1]
-    widest = max(above.n_out for above, below in zip(shapes, [*shapes[1:], None], strict=True) if below is None or len(below.offsets) == 1)
-    n_values = (shapes[0].n_held, *held, widest, widest)
-    activations.n_words = sum(math.ceil(n / per_word) for n in n_values)
-    activations.used_bits = sum(n_values) * engine.activation_bits
-    activations.writes += math.ceil((shapes[0].n_in if new_inputs is None else new_inputs) / per_word)
+        _count_layer(shape, counts, hidden=shape is not shapes[-1])
+    weights.n_words = weights.reads = math.ceil(counts.mac_cycles / groups)  # every stored weight is used once a frame
+    _count_activations(shapes, counts, new_inputs)
     return counts
 
 
-def _count_layer(shape: LayerShape, counts: Counts) -> None:
+def _count_layer(shape: LayerShape, counts: Counts, hidden: bool) -> None:
     engine, memories = counts.engine, counts.memories
-    weights_per_word, per_word = engine.word_bits // shape.bits, engine.word_bits // engine.activation_bits
     passes = [math.ceil(row.n_outputs / engine.n_macs) for row in shape.rows]
     macs = sum(row.n_outputs * row.n_inputs for row in shape.rows)
     mac_cycles = sum(n * row.n_inputs for n, row in zip(passes, shape.rows, strict=True))
     block_fetches = sum(n * len(row.widths) for n, row in zip(passes, shape.rows, strict=True)) if shape.index_bits else 0
-    overhead = engine.cycles_per_pass * sum(passes) + engine.cycles_per_block * block_fetches + engine.cycles_per_output * shape.n_out + engine.cycles_per_layer
+    n_indices = sum(len(row.widths) for row in shape.rows) if shape.index_bits else 0
+    cycles = 1 + sum(passes) + block_fetches + mac_cycles + shape.n_out
     counts.macs += macs
     counts.macs_by_bits[shape.bits] = counts.macs_by_bits.get(shape.bits, 0) + macs
     counts.mac_cycles += mac_cycles
-    counts.cycles += mac_cycles + overhead
-    counts.layers.append({"n_in": shape.n_in, "n_out": shape.n_out, "macs": macs, "mac_cycles": mac_cycles, "cycles": mac_cycles + overhead})
-    weights = memories["weights"]
-    words = math.ceil(macs / weights_per_word)  # every stored weight is used once a frame
-    weights.n_words, weights.reads, weights.used_bits = weights.n_words + words, weights.reads + words, weights.used_bits + macs * shape.bits
-    n_indices = sum(len(row.widths) for row in shape.rows) if shape.index_bits else 0
-    index = memories["index"]
+    counts.cycles += cycles
+    counts.layers.append({"n_in": shape.n_in, "n_out": shape.n_out, "macs": macs, "mac_cycles": mac_cycles, "cycles": cycles})
+    memories["weights"].used_bits += macs * shape.bits
+    index, bias, activations = memories["index"], memories["bias"], memories["activations"]
     index.n_words, index.reads, index.used_bits = index.n_words + n_indices, index.reads + block_fetches, index.used_bits + n_indices * shape.index_bits
-    bias = memories["bias"]
     bias.n_words, bias.reads, bias.used_bits = bias.n_words + shape.n_out, bias.reads + shape.n_out, bias.used_bits + shape.n_out * engine.bias_bits
-    words_per_pass = [sum(math.ceil(width / per_word) for width in row.widths) for row in shape.rows]  # each block starts a new word
-    memories["activations"].reads += sum(n * words for n, words in zip(passes, words_per_pass, strict=True))
-    memories["activations"].writes += math.ceil(shape.n_out / per_word)
+    activations.reads += sum(n * row.words(engine.values_per_word) for n, row in zip(passes, shape.rows, strict=True))
+    activations.writes += math.ceil(shape.n_out / engine.values_per_word) if hidden else 0
+
+
+def _count_activations(shapes: Sequence[LayerShape], counts: Counts, new_inputs: int | None) -> None:
+    """Two memories work in turn, inputs of even and of odd layers; a layer that reads several frames has a ring buffer beside them."""
+    values_per_word, activations = counts.engine.values_per_word, counts.memories["activations"]
+    in_turn = [[shape.n_in for shape in shapes[parity::2] if len(shape.offsets) == 1] for parity in (0, 1)]
+    held = [max(sizes) for sizes in in_turn if sizes] + [shape.n_held for shape in shapes if len(shape.offsets) > 1]
+    activations.n_words = sum(math.ceil(n / values_per_word) for n in held)
+    activations.used_bits = sum(held) * counts.engine.activation_bits
+    activations.writes += math.ceil((shapes[0].n_in if new_inputs is None else new_inputs) / values_per_word)

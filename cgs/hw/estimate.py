@@ -80,13 +80,9 @@ def _minimum(counts: Counts, tech: Technology, rate: float, temperature_k: float
 
 
 def _new_inputs(packed: PackedLike) -> int | None:
-    """Feature values that are new with each frame: the input without its context, where the model says how it was spliced."""
+    """Feature values that are new with each frame where layers hold earlier ones; a feed-forward network is given all of its window."""
     n_frames = [len(getattr(layer, "offsets", (0,))) for layer in packed.layers]
-    if max(n_frames) > 1:
-        return packed.layers[0].n_in // n_frames[0]
-    features = getattr(packed, "meta", {}).get("features", {})
-    window = features.get("left", 0) + 1 + features.get("right", 0)
-    return packed.layers[0].n_in // window if packed.layers[0].n_in % window == 0 else None
+    return packed.layers[0].n_in // n_frames[0] if max(n_frames) > 1 else None
 
 
 def _too_slow(node: str, row: dict[str, Any], n_macs: int) -> str:

@@ -20,7 +20,7 @@ def tech(request):
 
 
 def made(**memories: Memory) -> Counts:
-    empty = {name: Memory(16) for name in ("weights", "index", "bias", "activations")}
+    empty = {name: Memory(16) for name in ("weights", "index", "bias", "table", "activations")}
     return Counts(Engine(n_macs=4, bank_bytes=8192), macs=1000, macs_by_bits={4: 600, 6: 400}, mac_cycles=250, cycles=300, memories=empty | memories)
 
 
@@ -99,8 +99,12 @@ def test_the_longest_stage_sets_the_clock(tech):
         assert costs.max_clock(counts, 0.8, tech) == 1 / max(path.values())
 
 
-def test_banks_are_equal_and_make_a_read_cheaper():
-    assert costs.banks(Memory(64, n_words=2049), 8192, 40) == (3, macro(40, 2049 * 8 / 3, 64))
+def test_banks_of_weights_are_powers_of_two_of_words_and_make_a_read_cheaper():
+    engine = Engine(bank_bytes=8192)
+    assert costs.banks("weights", Memory(64, n_words=2560), engine, 40) == (2.5, macro(40, 8192, 64))
+    assert costs.banks("weights", Memory(48, n_words=2560), engine, 40) == (2.5, macro(40, 1024 * 6, 48))  # a power of two of words
+    assert costs.banks("weights", Memory(64, n_words=100), engine, 40) == (1, macro(40, 800, 64))
+    assert costs.banks("activations", Memory(64, n_words=2560), engine, 40) == (1, macro(40, 20480, 64))
     tech = load_technology("40nm")
     counts = SPEECH.counts()
     coarse = Counts(**{**vars(counts), "engine": Engine(n_macs=8, bank_bytes=262144)})

@@ -1,0 +1,98 @@
+"""A directory that a hardware engineer can run without Python: RTL, memory images, frames with their results, a bench, a Makefile."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from cgs.base.errors import ShapeError
+from cgs.hw.counts import Counts
+from cgs.hw.design import Design, count_model, images, input_words, result_bits
+from cgs.quant.engine import IntegerEngine
+from cgs.quant.model import PackedModel
+
+RTL = Path(__file__).with_name("rtl")
+ACCESSES = (("weights", "reads"), ("index", "reads"), ("bias", "reads"), ("table", "reads"))
+"""Memories that the bench counts, in the order of `access_o`; the activation memories follow."""
+
+
+def write_rtl(design: Design, out: Path) -> None:
+    """The parts of the engine, the bench, the Makefile and the package of parameters.
+
+    Args:
+        design: the engine.
+        out: a directory, made if need be.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for source in sorted(RTL.iterdir()):
+        shutil.copyfile(source, out / source.name)
+    (out / "cgs_chip_pkg.sv").write_text(package(design), encoding="utf-8")
+
+
+def package(design: Design) -> str:
+    """Text of `cgs_chip_pkg.sv`."""
+    parameters = design.parameters()
+    widths = {name: bits for name, bits in design.word_bits.items() if name != "values"}
+    words = (design.weight_words, design.index_words, design.bias_words, design.table_words)
+    derived = {
+        "ValueWordBits": design.word_bits["values"],
+        "ValueAddressBits": address_bits(max(design.even_words, design.odd_words)),
+        "LoadBits": max(widths.values()),
+        "LoadAddressBits": address_bits(max(words)),
+    }
+    lines = [f"  parameter int unsigned {name} = {value};" for name, value in (parameters | derived).items()]
+    return "\n".join(
+        [
+            "// Made from a packed model: the parameters of its engine.",
+            "package cgs_chip_pkg;",
+            *lines,
+            f"  parameter bit ClockGating = 1'b{int(design.clock_gating)};",
+            "endpackage",
+            "",
+        ]
+    )
+
+
+def address_bits(words: int) -> int:
+    """Bits of an address of so many words, at least 1."""
+    return max(1, (words - 1).bit_length())
+
+
+def write_images(model: PackedModel, design: Design, spliced: np.ndarray, out: Path) -> int:
+    """Images of the memories, frames, and what the integer engine makes of them.
+
+    Args:
+        model: one that the engine was designed for.
+        design: the engine.
+        spliced: (T, n_in) float, normalised and spliced features.
+        out: a directory, made if need be: weights.hex, index.hex, bias.hex, table.hex, inputs.hex, results.hex, expected.txt.
+    Returns: cycles of a frame.
+    Raises: ShapeError: no frame, or another width. DataError: a value that is not finite.
+    """
+    if not len(spliced):
+        raise ShapeError("no frames to simulate", "give a recording that is longer than one frame")
+    out.mkdir(parents=True, exist_ok=True)
+    integers = IntegerEngine(model).integers(spliced)
+    for name, words in images(model, design).items():
+        _write_hex(out / f"{name}.hex", words, design.word_bits[name])
+    frames = input_words(integers[0], design)
+    _write_hex(out / "inputs.hex", [word for frame in frames for word in frame], design.word_bits["values"])
+    _write_hex(out / "results.hex", result_bits(integers[-1], design).ravel().tolist(), design.acc_bits)
+    counts = count_model(model, design.engine)
+    numbers = [len(frames), len(frames[0]), model.n_out, counts.cycles, *_accesses(counts, len(frames[0]))]
+    (out / "expected.txt").write_text(" ".join(map(str, numbers)) + "\n", encoding="utf-8")
+    return counts.cycles
+
+
+def _accesses(counts: Counts, n_input_words: int) -> list[int]:
+    """Accesses a frame, as the bits of `access_o` from the highest: four reads, inputs written, activations read and written."""
+    activations = counts.memories["activations"]
+    reads = [getattr(counts.memories[memory], kind) for memory, kind in ACCESSES]
+    return [*reads, n_input_words, activations.reads, activations.writes - n_input_words]
+
+
+def _write_hex(path: Path, words: list[int], bits: int) -> None:
+    digits = -(-bits // 4)
+    path.write_text("".join(f"{word:0{digits}x}\n" for word in words), encoding="utf-8")

@@ -1,0 +1,59 @@
+"""Verilator at work on a generated directory: the bench is built once, and run on as many images as there are."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgs.base.errors import CgsError, ToolError
+
+PASSED = re.compile(r"^PASS: (\d+) frames of (\d+) cycles, (\d+) results each$", re.MULTILINE)
+REMEDY = "apt-get install verilator make g++ (Verilator 5 or later)"
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What the bench found equal to the integer engine and to the counts.
+
+    Args:
+        frames: frames computed.
+        cycles: of each.
+        results: outputs of each.
+    """
+
+    frames: int
+    cycles: int
+    results: int
+
+
+def build(directory: Path) -> None:
+    """Build the bench of a directory that `write_rtl` wrote; nothing is done where it is up to date.
+
+    Raises: ToolError: a tool is missing, or the build failed.
+    """
+    for tool in ("verilator", "make", "g++"):
+        if not shutil.which(tool):
+            raise ToolError(f"{tool}: not found, and the RTL is simulated with it", REMEDY)
+    done = subprocess.run(["make", "build/simulate"], cwd=directory, capture_output=True, text=True, check=False)
+    if done.returncode:
+        log = directory / "build.log"
+        log.write_text(done.stdout + done.stderr, encoding="utf-8")
+        raise ToolError(f"{directory}: the bench could not be built, see {log}", REMEDY)
+
+
+def simulate(directory: Path, images: Path) -> Simulation:
+    """Run the bench on a directory of images that `write_images` wrote.
+
+    Raises: ToolError: as `build`. CgsError: a result, a cycle or an access differs; the message has the first lines of the bench.
+    """
+    build(directory)
+    command = [str((directory / "build" / "simulate").resolve()), f"+images={images.resolve()}"]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    passed = PASSED.search(done.stdout)
+    if done.returncode or not passed:
+        told = "; ".join((done.stdout + done.stderr).strip().splitlines()[:3])
+        raise CgsError(f"{images}: the RTL does not do what the integer engine does: {told}", "please report it with the model")
+    return Simulation(*map(int, passed.groups()))
