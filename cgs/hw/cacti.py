@@ -1,23 +1,27 @@
-"""Runs of CACTI 7, an external program, for the costs of one SRAM macro: they made sram_grid.tsv and can make it again.
+"""Runs of CACTI 7, an external program, for the costs of one SRAM macro: they made sram_grid.tsv and sram_check.tsv, and can make them again.
 
 Owns the settings (cacti.cfg beside this) and the reading of what CACTI prints. Nothing here is needed to estimate a chip."""
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from cgs.base.errors import ToolError
 from cgs.base.files import write_text
-from cgs.hw.sram import GRID
+from cgs.hw.sram import CHECK, GRID
 
 SETTINGS = Path(__file__).with_name("cacti.cfg")
 NODES_NM = (40, 45, 65)
 KILOBYTES = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 WIDTHS = (8, 16, 32, 64)
+BETWEEN = ((8192, 40), (12288, 48), (16384, 40), (24576, 64), (98304, 24), (327680, 64))
+"""Bytes and word bits of memories between the grid's points, which the form is checked against and not fitted to."""
 COLUMNS = ("node_nm", "bytes", "word_bits", "read_j", "write_j", "access_s", "leakage_w", "gate_leakage_w", "area_m2")
 PATTERNS = {
     "read_j": (r"Total dynamic read energy per access \(nJ\): (\S+)", 1e-9),
@@ -65,16 +69,15 @@ def _read(printed: str, folder: Path) -> dict[str, float]:
     return costs | {"area_m2": float(side.group(1)) * float(side.group(2)) * 1e-6}
 
 
-def main(folder: Path, out: Path = GRID) -> None:
-    """Run the whole grid, about two minutes, and write it."""
+def write(folder: Path, out: Path, points: Iterable[tuple[int, int, int]]) -> None:
+    """Run CACTI for (node in nm, bytes, word bits) and write what it says."""
     lines = ["\t".join(COLUMNS)]
-    for node_nm in NODES_NM:
-        for kilobytes in KILOBYTES:
-            for word_bits in WIDTHS:
-                costs = run(folder, node_nm, kilobytes * 1024, word_bits)
-                lines.append("\t".join([str(node_nm), str(kilobytes * 1024), str(word_bits), *(f"{costs[name]:.6g}" for name in COLUMNS[3:])]))
+    for node_nm, n_bytes, word_bits in points:
+        costs = run(folder, node_nm, n_bytes, word_bits)
+        lines.append("\t".join([str(node_nm), str(n_bytes), str(word_bits), *(f"{costs[name]:.6g}" for name in COLUMNS[3:])]))
     write_text(out, HEADER + "\n".join(lines) + "\n")
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+if __name__ == "__main__":  # about two minutes
+    write(Path(sys.argv[1]), GRID, itertools.product(NODES_NM, (1024 * kilobytes for kilobytes in KILOBYTES), WIDTHS))
+    write(Path(sys.argv[1]), CHECK, ((node_nm, n_bytes, word_bits) for node_nm in NODES_NM for n_bytes, word_bits in BETWEEN))

@@ -18,6 +18,8 @@ import numpy as np
 from cgs.base.errors import ConfigError
 
 GRID = Path(__file__).with_name("sram_grid.tsv")
+CHECK = Path(__file__).with_name("sram_check.tsv")
+"""Memories between the points of the grid; nothing is fitted to them."""
 COSTS = ("read_j", "write_j", "access_s", "leakage_w", "gate_leakage_w", "area_m2")
 BYTES_RANGE = (2048.0, 1048576.0)
 WIDTH_RANGE = (8.0, 64.0)
@@ -39,12 +41,14 @@ class Macro:
 
 @dataclass(frozen=True)
 class Errors:
-    """Relative errors |form / CACTI - 1| of one cost over the grid, on the points fitted and on points held out."""
+    """Relative errors |form / CACTI - 1| of one cost: over the grid, over its points when they are held out of the fit, and between its points."""
 
     median: float
     largest: float
     held_out_median: float
     held_out_largest: float
+    between_median: float
+    between_largest: float
 
 
 @lru_cache
@@ -104,15 +108,18 @@ def macro(node_nm: int, n_bytes: float, word_bits: float) -> Macro:
 
 def fit_errors() -> dict[str, Errors]:
     """Errors of the form for each of COSTS over all nodes; held out is every fifth point in turn, fitted on the other four fifths."""
-    grid = read_grid()
-    seen, unseen = [], []
+    grid, check = read_grid(), read_grid(CHECK)
+    fitted, held_out, between = [], [], []
     for node in np.unique(grid[:, 0]):
-        rows = grid[grid[:, 0] == node]
-        terms = _terms(rows[:, 1], rows[:, 2])
-        seen.append(np.abs(np.exp(terms @ fit(rows)) / rows[:, 3:] - 1))
+        rows, unseen = grid[grid[:, 0] == node], check[check[:, 0] == node]
+        fitted.append(_off(rows, fit(rows)))
+        between.append(_off(unseen, fit(rows)))
         for part in range(HELD_OUT_PARTS):
             out = np.arange(len(rows)) % HELD_OUT_PARTS == part
-            unseen.append(np.abs(np.exp(terms[out] @ fit(rows[~out])) / rows[out, 3:] - 1))
-    at, held = np.concatenate(seen), np.concatenate(unseen)
-    columns = zip(np.median(at, 0), at.max(0), np.median(held, 0), held.max(0), strict=True)
-    return {name: Errors(*(float(value) for value in values)) for name, values in zip(COSTS, columns, strict=True)}
+            held_out.append(_off(rows[out], fit(rows[~out])))
+    ends = [end for found in (fitted, held_out, between) for end in (np.median(np.concatenate(found), 0), np.concatenate(found).max(0))]
+    return {name: Errors(*(float(end[column]) for end in ends)) for column, name in enumerate(COSTS)}
+
+
+def _off(rows: np.ndarray, of_node: np.ndarray) -> np.ndarray:
+    return np.abs(np.exp(_terms(rows[:, 1], rows[:, 2]) @ of_node) / rows[:, 3:] - 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from cgs.base.errors import FormatError
@@ -18,7 +18,7 @@ from cgs.hw import chips
 from cgs.hw.calibration import calibrate
 from cgs.hw.chips import KEYWORD, SPEECH, Chip
 from cgs.hw.costs import power
-from cgs.hw.sram import coefficients, fit_errors
+from cgs.hw.sram import CHECK, coefficients, fit_errors, read_grid
 from cgs.hw.technology import NORMAL_95, Technology, load_technology
 from cgs.hw.validation import Row, rows, spread_without
 
@@ -46,9 +46,13 @@ def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def _sram() -> str:
     lines = []
     for name, at in zip(COST_NAMES, fit_errors().values(), strict=True):
-        lines.append([name, *(f"{100 * value:.1f} %" for value in (at.median, at.largest, at.held_out_median, at.held_out_largest))])
-    told = "Errors of the SRAM form against CACTI 7 over 120 points (three nodes), and on points held out of the fit (a fifth at a time):"
-    return told + "\n\n" + _table(("cost", "median", "largest", "held out, median", "held out, largest"), lines)
+        lines.append([name, *(f"{100 * value:.1f} %" for value in astuple(at))])
+    told = (
+        f"Errors of the SRAM form against CACTI 7: over the {len(read_grid())} points it is fitted to, over these points when they are held out of the fit "
+        f"(a fifth at a time), and over {len(read_grid(CHECK))} memories between them (8 to 320 KB, words of 24, 40, 48 and 64 bits) that it never saw:"
+    )
+    headings = ("cost", "fitted, median", "largest", "held out, median", "largest", "between, median", "largest")
+    return told + "\n\n" + _table(headings, lines)
 
 
 def _coefficients() -> str:
