@@ -30,7 +30,7 @@ PATTERNS = {
     "leakage_w": (r"Total leakage power of a bank \(mW\): (\S+)", 1e-3),
     "gate_leakage_w": (r"Total gate leakage power of a bank \(mW\): (\S+)", 1e-3),
 }
-HEADER = """# CACTI 7 (version_cacti.h: CACTI 7.0), own runs with the settings of cacti.cfg: low-standby-power SRAM, 300 K, one port, one bank.
+HEADER = """# CACTI 7.0, the build that the package zigzag-dse 3.9.1 holds, own runs with the settings of cacti.cfg: low-standby-power SRAM, 300 K.
 # SI units; supplies are CACTI's own: 1.06 V at 40 nm, 1.1 V at 45 nm, 1.2 V at 65 nm. Made by: python -m cgs.hw.cacti CACTI_FOLDER
 """
 

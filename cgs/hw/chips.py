@@ -37,7 +37,6 @@ class Chip:
         engine: its parameters.
         steps_per_s: times a second that the network is computed; 0 where clock_hz is given and the engine never rests.
         clock_hz: see steps_per_s.
-        new_inputs: inputs that are new with each step.
         work: factor on what a step takes, where its size is not known.
         note: where all this comes from.
     """
@@ -52,13 +51,12 @@ class Chip:
     note: str
     steps_per_s: float = 0.0
     clock_hz: float = 0.0
-    new_inputs: int | None = None
     work: Figure = field(default=CERTAIN)
 
     def counts(self) -> Counts:
         """Counts of one step: exactly the stated density in blocks of 64, no padding."""
         shapes = [even_shape(n_in, n_out, self.density, 64, self.bits) for n_in, n_out in self.layers]
-        return count(shapes, self.engine, new_inputs=self.new_inputs)
+        return count(shapes, self.engine)
 
     def rate(self, counts: Counts) -> float:
         """Steps a second."""
@@ -75,9 +73,9 @@ def _lstm(n_inputs: int, *cells: int) -> tuple[tuple[int, int], ...]:
 
 _PAPER = "node, supply and power: abstract; layer sizes, 100 frames/s, 25 % in blocks of 64, engine of 8 MACs with 16 KB banks: assumed"
 _SUPPLY = Figure(0.6, "V", "ICCAD16 abstract", "measured", 1.0, 1.0)
-KEYWORD = Chip("ICCAD16 keyword", "40nm", _SUPPLY, _chain(403, 512, 512, 12), 0.25, 5, Engine(n_macs=8), _PAPER, 100.0, new_inputs=13)
+KEYWORD = Chip("ICCAD16 keyword", "40nm", _SUPPLY, _chain(403, 512, 512, 12), 0.25, 5, Engine(n_macs=8), _PAPER, 100.0)
 SPEECH = Chip(
-    "ICCAD16 speech", "40nm", _SUPPLY, _chain(440, 1024, 1024, 1024, 1024, 1483), 0.25, 6, Engine(n_macs=8), _PAPER, 100.0, new_inputs=40,
+    "ICCAD16 speech", "40nm", _SUPPLY, _chain(440, 1024, 1024, 1024, 1024, 1483), 0.25, 6, Engine(n_macs=8), _PAPER, 100.0,
     work=Figure(1.0, "1", "assumption: layer sizes are ours", "assumed", 0.8, 1.25),
 )  # fmt: skip
 DENSE_PER_KEPT = 16

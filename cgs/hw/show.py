@@ -17,7 +17,7 @@ from cgs.hw.supply import SUPPLY_RANGE_V
 HEADINGS = ("supply", "highest clock", "at work", "power", "90 % interval", "sleeping between", "energy a frame", "")
 LIMITS = {"": "a true minimum", "clock": "limited by the clock that real time needs", "supply": "limited by the range of supplies"}
 MODE_NAMES = {"slow": "slowest clock", "idle": "highest clock, then waiting", "sleep": "highest clock, then asleep", "flat_out": "frames without a pause"}
-COLOURS = ("#3b82c4", "#7fb2e0", "#2f9e6e", "#8fcdb0", "#d9762b", "#edb27f", "#8a7a3c", "#b5579d", "#d9a5cb")
+COMPONENT_COLOURS = ("#3b82c4", "#7fb2e0", "#2f9e6e", "#8fcdb0", "#d9762b", "#edb27f", "#8a7a3c", "#b5579d", "#d9a5cb")
 DPI = 150
 
 
@@ -87,11 +87,11 @@ def plot(told: dict[str, Any], curves: dict[str, dict[str, np.ndarray]], path: P
     for column, (node, curve) in enumerate(curves.items()):
         inside = curve["supply_v"] >= SUPPLY_RANGE_V[0]
         above, stacks = grid[0, column], [1e6 * curve[name][inside] for name in COMPONENTS]
-        above.stackplot(curve["supply_v"][inside], stacks, labels=[name.replace("_", " ") for name in COMPONENTS], colors=COLOURS)
+        above.stackplot(curve["supply_v"][inside], stacks, labels=[name.replace("_", " ") for name in COMPONENTS], colors=COMPONENT_COLOURS)
         above.set(title=node, xlabel="supply, V", ylabel="power in real time, uW", xlim=SUPPLY_RANGE_V)
         slow = curve["supply_v"][inside & ~curve["real_time"]]
         if len(slow):
-            above.axvspan(SUPPLY_RANGE_V[0], slow[-1], color="white", alpha=0.6, hatch="//", label="too slow for real time")
+            above.axvspan(SUPPLY_RANGE_V[0], slow[-1], facecolor="none", edgecolor="black", hatch="//", label="too slow for real time")
         _energy(grid[1, column], curve, (told["minimum"][node] or {}).get("flat_out"))
     grid[0, 0].legend(fontsize=7, loc="upper left")
     try:
@@ -103,11 +103,11 @@ def plot(told: dict[str, Any], curves: dict[str, dict[str, np.ndarray]], path: P
 
 def _energy(axes: Any, curve: dict[str, np.ndarray], minimum: dict[str, Any] | None) -> None:
     supplies, real_time = curve["supply_v"], curve["real_time"]
-    axes.plot(supplies, 1e9 * curve["flat_out"], color=COLOURS[0], label="frames without a pause")
-    axes.plot(supplies[real_time], 1e9 * curve["slow"][real_time], "--", color=COLOURS[7], label="in real time, leakage until the next frame")
+    axes.plot(supplies, 1e9 * curve["flat_out"], color=COMPONENT_COLOURS[0], label="frames without a pause")
+    axes.plot(supplies[real_time], 1e9 * curve["slow"][real_time], "--", color=COMPONENT_COLOURS[7], label="in real time, leakage until the next frame")
     if minimum:
         label = f"least: {minimum['supply_v']:.2f} V, {with_prefix(minimum['energy_j'], 'J')}"
-        axes.plot([minimum["supply_v"]], [1e9 * minimum["energy_j"]], "o", color=COLOURS[4], label=label)
+        axes.plot([minimum["supply_v"]], [1e9 * minimum["energy_j"]], "o", color=COMPONENT_COLOURS[4], label=label)
     axes.axvspan(TEXTBOOK_RANGE_V[0], SUPPLY_RANGE_V[0], color="black", alpha=0.07, label="memories are not taken to work")
     axes.set(xlabel="supply, V", ylabel="energy of a frame, nJ", xlim=TEXTBOOK_RANGE_V, ylim=(0, None))
     axes.legend(fontsize=7)
