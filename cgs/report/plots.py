@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from cgs.base.units import with_prefix
-from cgs.hw.model import COMPONENTS
+from cgs.hw.costs import COMPONENTS
+from cgs.hw.show import COMPONENT_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,9 +26,7 @@ INK = "#010203"
 """Stands for the page's text colour and is replaced by `currentColor`."""
 COLOURS = ("#3b82c4", "#d9762b", "#2f9e6e", "#b5579d", "#8a7a3c", "#6a6fc9", "#c94f4f")
 """One a system; told apart by most colour-blind eyes, legible on white and on black."""
-COMPONENT_COLOURS = ("#3b82c4", "#7fb2e0", "#d9762b", "#edb27f", "#8a7a3c", "#b5579d", "#d9a5cb")
 COMPONENT_NAMES = {name: name.replace("_", " ").replace("mac", "MAC") for name in COMPONENTS} | {
-    "registers_control": "registers, control",
     "index_bias_memory": "index and bias memory",
 }
 WIDTH, HEIGHT = 5.2, 3.4

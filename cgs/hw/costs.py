@@ -1,0 +1,133 @@
+"""Energy, leakage, area and critical path of a counted network, component by component.
+
+Owns the laws and nothing of the counting. Outside the model: microphone, features, search or posterior smoothing, input and output pads, voltage
+converters, test logic. Memories share the supply of the logic. Every value may be a number or an array of one number a draw."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cgs.hw.counts import Counts, Engine, Memory
+from cgs.hw.sram import Macro, macro
+from cgs.hw.supply import ROOM_TEMPERATURE_K, leakage_fade, leakage_warmth, relative_delay
+from cgs.hw.technology import Technology, Value
+
+ACCUMULATOR_BITS = 24
+TOY_BITS = (6, 8)
+"""Bits of weight and activation of the engine whose cycle and gates were measured."""
+DYNAMIC = ("mac", "registers", "control", "clock", "weight_memory", "activation_memory", "index_bias_memory")
+LEAKAGE = ("memory_leakage", "logic_leakage")
+COMPONENTS = DYNAMIC + LEAKAGE
+LARGEST_FRACTION = 0.95
+"""A share that is drawn from an interval stays below one."""
+
+
+def mac_energy(weight_bits: int, activation_bits: int, tech: Technology) -> Value:
+    """Energy of one multiply-accumulate at 1 V, J: multiplier by the product of the widths, adder by the accumulator's."""
+    multiply = tech["multiply_8b"] * weight_bits * activation_bits / 64
+    add = tech["add_32b"] * ACCUMULATOR_BITS / 32
+    return (multiply + add) * tech["energy_scale"] / tech.reference["mac_supply_v"] ** 2
+
+
+def cycle_energy(n_macs: int, tech: Technology) -> dict[str, Value]:
+    """Energy of registers, control and clock of an engine of `n_macs` in one cycle at 1 V, J.
+
+    For one MAC they and the MAC add up to the measured engine. What all MACs share is there once, the rest once a MAC.
+    """
+    engine = tech["engine_cycle"] * tech["energy_scale"] / tech.reference["engine_supply_v"] ** 2
+    rest = np.maximum(engine - mac_energy(*TOY_BITS, tech), 0.1 * engine)
+    shared, clock = (np.minimum(tech[name], LARGEST_FRACTION) for name in ("shared_fraction", "clock_share"))
+    return {
+        "registers": rest * (1 - clock) * (1 - shared) * n_macs,
+        "control": rest * (1 - clock) * shared,
+        "clock": rest * clock * ((1 - shared) * n_macs + shared),
+    }
+
+
+def n_gates(n_macs: int, tech: Technology) -> Value:
+    """Gate equivalents of an engine of `n_macs`."""
+    shared = np.minimum(tech["shared_fraction"], LARGEST_FRACTION)
+    return tech["engine_gates"] * ((1 - shared) * n_macs + shared)
+
+
+def banks(name: str, memory: Memory, engine: Engine, node_nm: int) -> tuple[float, Macro]:
+    """How many banks a memory has, the last of them in proportion to its words, and what a whole one costs; only weights are banked."""
+    whole = min(memory.n_words, engine.bank_words(memory.word_bits)) if name == "weights" else memory.n_words
+    return memory.n_words / whole, macro(node_nm, whole * memory.word_bits / 8, memory.word_bits)
+
+
+def area(counts: Counts, tech: Technology) -> dict[str, Value]:
+    """Area in m2 of the logic and of each memory that is not empty."""
+    areas: dict[str, Value] = {}
+    for name, memory in _filled(counts).items():
+        n_banks, bank = banks(name, memory, counts.engine, tech.node_nm)
+        areas[name] = tech["sram_area"] * n_banks * bank.area_m2
+    return areas | {"logic": n_gates(counts.engine.n_macs, tech) * tech["gate_area"] * tech["area_scale"] / tech["utilisation"]}
+
+
+def access_energy(name: str, memory: Memory, engine: Engine, area_m2: Value, tech: Technology) -> tuple[Value, Value]:
+    """Energies of reading and of writing one word at 1 V, J: one bank, and the wires across the memory.
+
+    Args:
+        name, memory, engine: the memory and how it is banked.
+        area_m2: area that the wires cross; the mean way is one side of it.
+    """
+    _, bank = banks(name, memory, engine, tech.node_nm)
+    wires = memory.word_bits * np.sqrt(area_m2) * tech["wire_capacitance"] * tech["wire_activity"]
+    scale = tech["sram_energy"] / tech["sram_supply"] ** 2
+    return scale * bank.read_j + wires, scale * bank.write_j + wires
+
+
+def frame_energy(counts: Counts, tech: Technology) -> dict[str, Value]:
+    """Dynamic energy of one frame by component, J, at 1 V; it goes with V^2."""
+    areas, engine = area(counts, tech), counts.engine
+    memory: dict[str, Value] = dict.fromkeys(counts.memories, 0.0)
+    for name, part in _filled(counts).items():
+        read, write = access_energy(name, part, engine, areas[name], tech)
+        memory[name] = part.reads * read + part.writes * write
+    parts = {
+        "mac": sum(n * mac_energy(bits, engine.activation_bits, tech) for bits, n in counts.macs_by_bits.items()),
+        **{name: counts.cycles * energy for name, energy in cycle_energy(engine.n_macs, tech).items()},
+        "weight_memory": memory["weights"],
+        "activation_memory": memory["activations"],
+        "index_bias_memory": memory["index"] + memory["bias"] + memory["table"],
+    }
+    return {name: tech["overhead"] * tech["model_error"] * energy for name, energy in parts.items()}
+
+
+def leakage(counts: Counts, tech: Technology, supply_v: Value, temperature_k: float = ROOM_TEMPERATURE_K) -> dict[str, Value]:
+    """Leakage power of the memories and of the logic, W; the logic's is taken as subthreshold alone."""
+    warmth, memory = leakage_warmth(temperature_k, tech), 0.0
+    for name, part in _filled(counts).items():
+        n_banks, bank = banks(name, part, counts.engine, tech.node_nm)
+        memory = memory + n_banks * (bank.leakage_w * warmth + tech["sram_gate"] * bank.gate_leakage_w)
+    logic = tech["gate_leakage"] * n_gates(counts.engine.n_macs, tech) * warmth
+    return {
+        "memory_leakage": tech["sram_leakage"] * memory * leakage_fade(supply_v, tech["sram_supply"], tech),
+        "logic_leakage": logic * leakage_fade(supply_v, tech["nominal_supply"], tech),
+    }
+
+
+def power(counts: Counts, tech: Technology, supply_v: Value, frames_per_s: float, temperature_k: float = ROOM_TEMPERATURE_K) -> dict[str, Value]:
+    """Average power by component, W, while frames arrive in real time and the clock is as slow as that allows."""
+    moved = {name: energy * supply_v**2 * frames_per_s for name, energy in frame_energy(counts, tech).items()}
+    return moved | leakage(counts, tech, supply_v, temperature_k)
+
+
+def critical_path(counts: Counts, supply_v: Value, tech: Technology) -> dict[str, Value]:
+    """Delays, s, of the stages of the pipeline, the longest of which sets the clock: the arithmetic, and the read of the slowest bank."""
+    accesses = [banks(name, part, counts.engine, tech.node_nm)[1].access_s for name, part in _filled(counts).items()]
+    return {
+        "logic": tech["path_fo4"] * tech["fo4"] * relative_delay(supply_v, tech["nominal_supply"], tech),
+        "memory": tech["sram_access"] * max(accesses, default=0.0) * relative_delay(supply_v, tech["sram_supply"], tech),
+    }
+
+
+def max_clock(counts: Counts, supply_v: Value, tech: Technology) -> Value:
+    """Highest clock, Hz, at a supply in V."""
+    path = critical_path(counts, supply_v, tech)
+    return 1 / np.maximum(path["logic"], path["memory"])
+
+
+def _filled(counts: Counts) -> dict[str, Memory]:
+    return {name: memory for name, memory in counts.memories.items() if memory.n_words}
