@@ -39,14 +39,16 @@ class Model:
 def test_a_dense_layer_by_hand():
     counts = count_packed(Model([Layer(6, 4, 0, None, 5)]), n_macs=1)
     assert (counts.macs, counts.mac_cycles) == (24, 24)
-    assert counts.cycles == 24 + 4 * 2 + 4 * 1 + 8  # bias and drain, one write an output, one layer
-    assert counts.memories["weights"].reads == counts.memories["weights"].n_words == 2  # 12 weights of 5 bits in 64
+    assert counts.cycles == 1 + 24 + 4 * 1 + 4 * 1  # one layer, four passes, four outputs
+    assert counts.memories["weights"].word_bits == 60, "12 weights of 5 bits in at most 64"
+    assert counts.memories["weights"].reads == counts.memories["weights"].n_words == 2
     assert counts.memories["weights"].used_bits == 120
     assert (counts.memories["index"].reads, counts.memories["index"].n_words) == (0, 0)
     assert (counts.memories["bias"].reads, counts.memories["bias"].used_bits) == (4, 64)
     assert counts.memories["activations"].reads == 4  # one word of 8 inputs for each of 4 passes
-    assert counts.memories["activations"].writes == 1 + 1  # the input frame, the outputs
-    assert counts.memories["activations"].used_bits == (6 + 4 + 4) * 8
+    assert counts.memories["activations"].writes == 1  # the input frame; the last layer's outputs leave the engine
+    assert (counts.memories["activations"].n_words, counts.memories["activations"].used_bits) == (1, 6 * 8)
+    assert (counts.memories["table"].reads, counts.memories["table"].word_bits) == (1, 19 + 5 * 3), "sizes up to 6 take 3 bits"
 
 
 def test_a_sparse_layer_with_padding_by_hand():
@@ -54,11 +56,13 @@ def test_a_sparse_layer_with_padding_by_hand():
     counts = count_packed(Model([Layer(10, 6, 4, np.array([[0, 2], [1, 2]]), 6)]), n_macs=2)
     assert counts.macs == 4 * 6 + 2 * 6
     assert counts.mac_cycles == 2 * 6 + 1 * 6  # passes of two outputs
-    assert counts.cycles == 18 + 2 * 3 + 1 * (2 * 2 + 1 * 2) + 6 + 8
-    assert counts.memories["weights"].reads == 4  # 36 weights, 10 a word
+    assert counts.cycles == 1 + 18 + 3 + (2 * 2 + 1 * 2) + 6
+    assert counts.memories["weights"].word_bits == 60, "five cycles of two weights of 6 bits"
+    assert counts.memories["weights"].reads == 4  # 18 cycles
     assert counts.memories["index"].reads == 6
     assert (counts.memories["index"].n_words, counts.memories["index"].used_bits) == (4, 4 * 2)
     assert counts.memories["activations"].reads == 3 * 2
+    assert counts.memories["activations"].writes == 2, "ten inputs"
 
 
 def test_a_layer_of_rectangles_by_hand():
@@ -66,11 +70,12 @@ def test_a_layer_of_rectangles_by_hand():
     counts = count_packed(Model([Layer(10, 6, 4, np.array([[0, 3], [1, 2]]), 6, block_in=3)]), n_macs=2)
     assert counts.macs == 4 * 4 + 2 * 6
     assert counts.mac_cycles == 2 * 4 + 1 * 6  # passes of two outputs
-    assert counts.cycles == 14 + 2 * 3 + 1 * (2 * 2 + 1 * 2) + 6 + 8
-    assert counts.memories["weights"].reads == 3  # 28 weights, 10 a word
+    assert counts.cycles == 1 + 14 + 3 + (2 * 2 + 1 * 2) + 6
+    assert counts.memories["weights"].reads == 3  # 14 cycles, 5 a word
     assert counts.memories["index"].reads == 6
     assert (counts.memories["index"].n_words, counts.memories["index"].used_bits) == (4, 4 * 2)
-    assert counts.memories["activations"].reads == 3 * 2  # a word for each of two blocks and three passes
+    # inputs 0-2 and 9 of the first row's two passes, 3-5 and 6-8 of the second's one: the last of them lies in two words
+    assert counts.memories["activations"].reads == 2 * (1 + 1) + 1 * (1 + 2)
 
 
 def test_wide_blocks_fetch_fewer_indices_and_blocks_lower_than_the_macs_leave_some_idle():
@@ -86,25 +91,44 @@ def test_wide_blocks_fetch_fewer_indices_and_blocks_lower_than_the_macs_leave_so
     assert {block: counts.memories["activations"].reads for block, counts in told.items()} == {16: 256, 8: 256, 32: 256, 4: 512}
 
 
-def test_context_frames_are_not_written_again():
+def test_a_whole_window_is_written_for_each_frame():
     model = Model([Layer(403, 12, 0, None, 5)], meta={"features": {"left": 20, "right": 10}})
-    assert count_packed(model, 1).memories["activations"].writes == 2 + 2  # 13 new values, 12 outputs
+    assert count_packed(model, 1).memories["activations"].writes == 51  # 8 of 403 values a word
+
+
+def test_empty_places_of_a_pass_are_stored_and_wider_weights_widen_all():
+    """12 outputs on 8 MACs: two passes, four empty places in the second. A layer of 3 bits lies in words of 5 beside one of 5."""
+    counts = count_packed(Model([Layer(10, 12, 0, None, 3), Layer(12, 8, 0, None, 5)]), n_macs=8)
+    weights = counts.memories["weights"]
+    assert (weights.word_bits, weights.n_words) == (40, 2 * 10 + 12), "8 weights of 5 bits, one word a cycle"
+    assert weights.used_bits == 120 * 3 + 96 * 5
+
+
+def test_memories_that_sleep_take_cycles_to_wake():
+    shapes = [layer_shape(Layer(6, 4, 0, None, 5))]
+    assert count(shapes, Engine(wake_cycles=3)).cycles == count(shapes, Engine()).cycles + 3
 
 
 def walk(layer: Layer, n_macs: int) -> dict[str, int]:
     """Slow reference: every cycle of the loop, one after the other."""
-    told = {"macs": 0, "mac_cycles": 0, "index": 0, "activations": 0}
+    told = {"macs": 0, "mac_cycles": 0, "index": 0, "activations": 0, "cycles": 1}
     block, block_in = (layer.block, layer.block_in or layer.block) if layer.block else (layer.n_out, layer.n_in)
     kept = layer.kept if layer.block else [[0]]
     for row, columns in enumerate(kept):
         outputs = [o for o in range(row * block, row * block + block) if o < layer.n_out]
         for start in range(0, len(outputs), n_macs):
             lanes = outputs[start : start + n_macs]
+            told["cycles"] += 1 + len(lanes)
             for column in columns:
-                told["index"] += bool(layer.block and math.ceil(layer.n_in / block_in) > 1)
-                for position, i in enumerate(range(column * block_in, min((column + 1) * block_in, layer.n_in))):
-                    told["activations"] += position % 8 == 0
+                fetched = bool(layer.block and math.ceil(layer.n_in / block_in) > 1)
+                told["index"] += fetched
+                told["cycles"] += fetched
+                word = None
+                for i in range(column * block_in, min((column + 1) * block_in, layer.n_in)):
+                    told["activations"] += i // 8 != word
+                    word = i // 8
                     told["mac_cycles"] += 1
+                    told["cycles"] += 1
                     told["macs"] += sum(1 for _ in lanes if i < layer.n_in)
     return told
 
@@ -119,7 +143,7 @@ def test_counts_agree_with_a_walk_over_every_cycle(n_in, n_out, block, block_in,
         kept = np.array([sorted(random.sample(range(columns), keep)) for _ in range(math.ceil(n_out / block))])
     layer = Layer(n_in, n_out, block, kept, bits, block_in=block_in if block else 0)
     counts, told = count_packed(Model([layer]), n_macs), walk(layer, n_macs)
-    assert {"macs": counts.macs, "mac_cycles": counts.mac_cycles} == {key: told[key] for key in ("macs", "mac_cycles")}
+    assert {key: getattr(counts, key) for key in ("macs", "mac_cycles", "cycles")} == {key: told[key] for key in ("macs", "mac_cycles", "cycles")}
     assert counts.memories["index"].reads == told["index"]
     assert counts.memories["activations"].reads == told["activations"]
 
@@ -158,8 +182,8 @@ def test_two_factors_are_two_layers_by_hand():
     counts = count_packed(Model([Layer(16, 3, 0, None, 6), Layer(3, 12, 0, None, 6), Layer(12, 4, 0, None, 6)]), n_macs=4)
     assert counts.macs == 3 * (16 + 12) + 12 * 4
     assert counts.mac_cycles == 16 + 3 * 3 + 12
-    assert counts.cycles == counts.mac_cycles + 2 * (1 + 3 + 1) + (3 + 12 + 4) + 3 * 8
-    assert counts.memories["activations"].used_bits == (16 + 12 + 12) * 8, "the values between the factors lie where any other layer's outputs do"
+    assert counts.cycles == counts.mac_cycles + (1 + 3 + 1) + (3 + 12 + 4) + 3
+    assert counts.memories["activations"].used_bits == (16 + 3) * 8, "inputs of layers 0 and 2, and between the factors those of layer 1"
 
 
 def test_a_time_delay_network_by_hand():
@@ -170,6 +194,6 @@ def test_a_time_delay_network_by_hand():
     counts = count_packed(Model(layers, {"features": {"left": 5, "right": 2}}), n_macs=1)
     assert counts.macs == 15 * 8 + 16 * 6 + 6 * 4, "every layer once a frame"
     activations = counts.memories["activations"]
-    assert activations.used_bits == (5 * 5 + 8 * 4 + 6 + 6) * 8, "rings of 5 frames of features and of 4 of the first layer, then two buffers"
-    assert activations.writes == 1 + 1 + 1 + 1, "one new frame, and each layer's outputs"
+    assert activations.used_bits == (5 * 5 + 8 * 4 + 6) * 8, "rings of 5 frames of features and of 4 of the first layer, then one buffer"
+    assert activations.writes == 1 + 1 + 1, "one new frame, and each hidden layer's outputs"
     assert activations.reads == 8 * 2 + 6 * 2 + 4 * 1
