@@ -32,6 +32,22 @@ set_up() {
     printf '%s\n' "$sum" >"$stamp"
 }
 
+# Tools of the chip's RTL, from the distribution: the rest of the project does without them.
+set_up_hardware() {
+    local tool missing=()
+    for tool in verilator yosys make g++; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+    [[ ${#missing[@]} -gt 0 ]] || return 0
+    local install=(apt-get install -y --no-install-recommends verilator yosys make g++ qflow-tech-osu018) root=()
+    [[ $(id -u) == 0 ]] || root=(sudo -n)
+    if ! { "${root[@]}" apt-get update && "${root[@]}" "${install[@]}"; } >"$here/.setup.log" 2>&1; then
+        echo "error: ${missing[*]} not found, and could not be installed, see $here/.setup.log (as root: ${install[*]})" >&2
+        return 7
+    fi
+}
+
+case " $* " in
+    *" --setup-hardware "*) set_up_hardware; exit ;;
+esac
 case " $* " in
     *" --help "* | *" -h "* | *" --doctor "*) # answered even where nothing can be installed
         if [[ -f $venv/.lock-checksum ]]; then python=$venv/bin/python; else python=$(find_python) || exit; fi ;;

@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--publish", action="store_true", help="copy RESULTS.md beside the recipe after stage 10, or that of the sweep")
     p.add_argument("--dry-run", action="store_true", help="say what would be made and why, and make nothing")
     p.add_argument("--setup", action="store_true", help="install what is needed into .venv, and stop")
+    p.add_argument("--setup-hardware", action="store_true", help="install Verilator and Yosys, for the RTL of cgs hw, with apt-get, and stop")
     p.add_argument("--list", action="store_true", help="list recipes, variants and sweeps")
     p.add_argument("--list-options", action="store_true", help="list every option: name, type, default, meaning; with --recipe also the corpus's own")
     p.add_argument("--new", metavar="NAME", help="make recipes/NAME and local/NAME.py for the corpus of --from, and say what is in it (docs/new-corpus.md)")

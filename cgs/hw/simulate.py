@@ -11,7 +11,7 @@ from pathlib import Path
 from cgs.base.errors import CgsError, ToolError
 
 PASSED = re.compile(r"^PASS: (\d+) frames of (\d+) cycles, (\d+) results each$", re.MULTILINE)
-REMEDY = "apt-get install verilator make g++ (Verilator 5 or later)"
+REMEDY = "./run.sh --setup-hardware installs it, or give Verilator 5 or later on the PATH"
 
 
 @dataclass(frozen=True)
