@@ -438,6 +438,12 @@ class HardwareOptions(Options):
     nodes: list[Literal["40nm", "65nm"]] = Field(["40nm", "65nm"], min_length=1, description="technologies")
     supply_v: list[Volts] = Field([0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2], min_length=1, description="supplies of the table, V")
     reference_supply_v: Volts = Field(0.6, description="supply of the rows in results.json, V")
+    simulate_frames: int = Field(
+        0,
+        ge=0,
+        exclude_if=operator.not_,
+        description="frames of the test split, at most, that the engine's RTL computes in stage 9 with Verilator, to be compared bit by bit; 0: none",
+    )
 
 
 class ReportOptions(Options):

@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgs.base.errors import CgsError, ToolError
+import numpy as np
+
+from cgs.base.errors import CgsError, ShapeError, ToolError
+from cgs.hw.design import Design
+from cgs.hw.generate import write_images, write_rtl
+from cgs.quant.model import PackedModel
 
 PASSED = re.compile(r"^PASS: (\d+) frames of (\d+) cycles, (\d+) results each$", re.MULTILINE)
 REMEDY = "./run.sh --setup-hardware installs it, or give Verilator 5 or later on the PATH"
@@ -57,3 +64,24 @@ def simulate(directory: Path, images: Path) -> Simulation:
         told = "; ".join((done.stdout + done.stderr).strip().splitlines()[:3])
         raise CgsError(f"{images}: the RTL does not do what the integer engine does: {told}", "please report it with the model")
     return Simulation(*map(int, passed.groups()))
+
+
+def simulate_frames(model: PackedModel, design: Design, pieces: Iterable[np.ndarray]) -> Simulation:
+    """Simulate a model's engine on frames that come in pieces, in a directory that is removed afterwards.
+
+    Args:
+        model: one that the engine was designed for.
+        design: the engine.
+        pieces: (T, n_in) float, normalised and spliced features.
+    Raises: as `simulate` and `write_images`.
+    """
+    frames, done = 0, None
+    with tempfile.TemporaryDirectory() as folder:
+        write_rtl(design, Path(folder))
+        for piece in pieces:
+            write_images(model, design, piece, Path(folder) / "images")
+            done = simulate(Path(folder), Path(folder) / "images")
+            frames += done.frames
+    if done is None:
+        raise ShapeError("no frames to simulate", "give at least one")
+    return Simulation(frames, done.cycles, done.results)

@@ -1,15 +1,24 @@
-"""Stage 9: cycles, memory, power and area of every packed model; networks without a packed form are left out."""
+"""Stage 9: cycles, memory, power and area of every packed model, and its RTL simulated on frames of the test split where
+`hardware.simulate_frames` asks for it; networks without a packed form are left out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cgs.base.experiment import Experiment, system_unit
 from cgs.base.files import write_json
 from cgs.base.log import LOG
 from cgs.base.unit import Unit
 
+if TYPE_CHECKING:
+    from cgs.quant.model import PackedModel
+
 TITLE = "hardware estimate"
+PIECE_FRAMES = 2000
+"""Frames simulated at a time: their images are text."""
 
 
 def units(exp: Experiment) -> list[Unit]:
@@ -26,10 +35,45 @@ def run(exp: Experiment) -> None:
         from cgs.quant.packed import read_packed
 
         with unit.writing() as out:
-            result = estimate(read_packed(exp.root / source / "model.cgs"), exp.recipe.hardware)
+            packed = read_packed(exp.root / source / "model.cgs")
+            result = estimate(packed, exp.recipe.hardware)
             write_json(out / "hardware.json", result)
+            if exp.recipe.hardware.simulate_frames:
+                write_json(out / "simulation.json", _simulate(exp, packed, unit.name))
         for warning in result["warnings"]:
             LOG.warning("  %s: %s", unit.name, warning)
+
+
+def _simulate(exp: Experiment, packed: PackedModel, name: str) -> dict[str, Any]:
+    """Simulate the model's RTL; what the bench checked, or why there is none of it."""
+    from cgs.hw.design import design_engine
+    from cgs.hw.simulate import simulate_frames
+
+    if any(packed.context):
+        LOG.warning("  %s: not simulated, the RTL has no layers that read several frames", name)
+        return {"simulated": False}
+    done = simulate_frames(packed, design_engine([packed], exp.recipe.hardware.n_macs), _frames(exp, packed))
+    LOG.info("  %s: RTL simulated, %d frames bit for bit, each in %d cycles", name, done.frames, done.cycles)
+    return {"simulated": True} | vars(done)
+
+
+def _frames(exp: Experiment, packed: PackedModel) -> Iterator[np.ndarray]:
+    """Spliced frames of the test split, in pieces, as many as are asked for."""
+    from cgs.feats.splice import splice
+    from cgs.stages.decode_material import split_of
+
+    features, left = packed.meta["features"], exp.recipe.hardware.simulate_frames
+    waiting: list[np.ndarray] = []
+    for _, matrix in split_of(exp, "test", features["kind"], features["cmvn"]).items():
+        waiting.append(splice(matrix[:left], features["left"], features["right"]))
+        left -= len(waiting[-1])
+        if left == 0 or sum(map(len, waiting)) >= PIECE_FRAMES:
+            yield np.concatenate(waiting)
+            waiting = []
+        if left == 0:
+            return
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _pairs(exp: Experiment) -> Iterator[tuple[Unit, str]]:
