@@ -105,7 +105,8 @@ def _hardware(material: Material) -> Section:
         ),
         figure(plots.supply_plot(material), "Power in real time against supply. Open marks: the engine is too slow for real time at that supply."),
     ]
-    return "chip", shown.title, f'{table_html(shown, title=False)}<div class="figures">{"".join(figures)}</div>'
+    link = '<p><a href="chip.html">Other supplies, MACs and areas, with sliders</a></p>' if material.models else ""
+    return "chip", shown.title, f'{table_html(shown, title=False)}{link}<div class="figures">{"".join(figures)}</div>'
 
 
 def _masks(material: Material) -> Section:

@@ -11,6 +11,7 @@ from cgs.base.experiment import Experiment, network_unit, system_unit
 from cgs.base.files import digest_of, read_json, read_lines
 from cgs.base.options import SystemOptions
 from cgs.gmm.checkpoints import PHASES
+from cgs.quant.model import PackedModel
 from cgs.report.comparison import compare
 from cgs.report.provenance import commit, machine, shown_command
 from cgs.report.rows import MAIN, collect_rows, decoded
@@ -30,6 +31,8 @@ class Material:
         training: lines of training.jsonl by (system, seed).
         roc: (false-alarm rates, detection rates) by (system, engine, seed), main condition.
         masks: by system, for each layer (rows, columns, kept block columns of each row); None for a dense layer.
+        models: by system, the packed model of its first seed.
+        n_words: by system, words spoken in the test split, of networks that recognise words.
     """
 
     results: dict[str, Any]
@@ -37,6 +40,8 @@ class Material:
     training: dict[tuple[str, int], list[dict[str, Any]]] = field(default_factory=dict)
     roc: dict[tuple[str, str, int], tuple[list[float], list[float]]] = field(default_factory=dict)
     masks: dict[str, list[tuple[int, int, list[list[int]]] | None]] = field(default_factory=dict)
+    models: dict[str, PackedModel] = field(default_factory=dict)
+    n_words: dict[str, int] = field(default_factory=dict)
 
     def measure_name(self, measure: str) -> str:
         """A measure as tables and plots call it: "wer" is WER, or PER or CER where words are phones or characters."""
@@ -111,10 +116,12 @@ def _add_network(material: Material, exp: Experiment, system: str, options: Syst
         curve = entries.get(MAIN, {}).get("roc")
         if curve:
             material.roc[system, engine, seed] = curve["false_alarm_rate"], curve["detection_rate"]
-    if options.method != "dense" and options.can_be_packed and system not in material.masks:
+        material.n_words[system] = entries.get(MAIN, {}).get("n_words", 0)
+    if options.can_be_packed and system not in material.models:
         from cgs.quant.packed import read_packed
 
-        layers = read_packed(exp.root / system_unit("7-pack", system, seed) / "model.cgs").layers
+        material.models[system] = read_packed(exp.root / system_unit("7-pack", system, seed) / "model.cgs")
+        layers = material.models[system].layers
         if any(x.kept is not None for x in layers):
             material.masks[system] = [None if x.kept is None else (x.n_block_rows, x.n_block_columns, x.kept.tolist()) for x in layers]
 

@@ -1,4 +1,4 @@
-"""Stage 10: results.json, RESULTS.md and the HTML page."""
+"""Stage 10: results.json, RESULTS.md and the HTML pages."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ def units(exp: Experiment) -> list[Unit]:
 
 
 def run(exp: Experiment) -> None:
-    """Read everything, write the three files."""
+    """Read everything, write the report."""
     unit = units(exp)[0]
     if unit.up_to_date():
         return
+    from cgs.report.chip_page import chip_page
     from cgs.report.markdown import markdown
     from cgs.report.page import page
     from cgs.report.results import gather
@@ -41,6 +42,8 @@ def run(exp: Experiment) -> None:
         write_json(out / "results.json", material.results)
         write_text(out / "RESULTS.md", markdown(material))
         write_text(out / "index.html", page(material))
+        if material.models:
+            write_text(out / "chip.html", chip_page(material, exp.recipe.hardware))
     LOG.info("  open %s", unit.path / "index.html")
 
 

@@ -15,6 +15,10 @@ import pytest
 from cgs.base.errors import DataError
 from cgs.base.experiment import Experiment
 from cgs.base.options import ReportOptions, SystemOptions
+from cgs.hw.estimate import count_packed
+from cgs.hw.model import at_supply
+from cgs.hw.technology import load_technology
+from cgs.quant.packed import read_packed
 from cgs.report import comparison, plots, provenance
 from cgs.report.markdown import markdown, notes
 from cgs.report.page import page
@@ -198,8 +202,8 @@ def assert_whole_and_alone(text: str) -> ElementTree.Element:
         for name, value in element.attrib.items():
             assert not name.startswith("on")
             if name.endswith("href"):
-                assert value.startswith("#")
-    anchors = {element.attrib["href"] for element in root.iter() if element.tag == "a"}
+                assert value.startswith("#") or value == "chip.html"
+    anchors = {element.attrib["href"] for element in root.iter() if element.tag == "a"} - {"chip.html"}
     assert anchors <= {"#" + element.attrib["id"] for element in root.iter() if "id" in element.attrib}
     return root
 
@@ -288,3 +292,23 @@ def test_machine_has_no_host_name():
 
     told = provenance.machine()
     assert told["cores"] >= 1 and told["memory_bytes"] > 1e8 and socket.gethostname() not in json.dumps(told)
+
+
+def test_the_chip_page_holds_every_design_of_its_sliders(written):
+    """Any design of the page against the estimate of that engine, worked out for itself."""
+    text = (written / "chip.html").read_text(encoding="utf-8")
+    data = json.loads(text.split("const DATA = ", 1)[1].split(";\n", 1)[0])
+    assert 'href="chip.html"' in (written / "index.html").read_text(encoding="utf-8")
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", ""), "nothing is fetched"
+    for system, nodes in data["designs"].items():
+        model = read_packed(written.parent / f"7-pack/{system}/seed1/model.cgs")
+        for n_macs in (1, 32):
+            shown = nodes["65nm"][str(n_macs)]
+            at = at_supply(count_packed(model, n_macs), load_technology("65nm"), data["supplies"][4], data["frames_per_s"], with_intervals=False)
+            assert {name: shown["power"][name][4] for name in data["components"]} == pytest.approx(at["components_w"], rel=1e-3)
+            assert shown["max_clock_hz"][4] == pytest.approx(at["max_clock_hz"], rel=1e-3)
+            assert sum(shown["area"].values()) == pytest.approx(at["area_m2"], rel=1e-3)
+        assert set(shown["area"]) <= set(data["colours"]) & set(data["names"])
+    results = json.loads((written / "results.json").read_text(encoding="utf-8"))
+    words = {row["system"] for row in results["rows"] if row["task"] == "asr" and row["engine"] == "packed"}
+    assert {name for name, rate in data["words_per_s"].items() if rate} == words
