@@ -18,6 +18,7 @@ from cgs.hw import chips
 from cgs.hw.calibration import calibrate
 from cgs.hw.chips import KEYWORD, SPEECH, Chip
 from cgs.hw.costs import power
+from cgs.hw.schemes import GROUP, SCHEMES, scheme_counts, stored_bytes
 from cgs.hw.sram import CHECK, coefficients, fit_errors, read_grid
 from cgs.hw.technology import NORMAL_95, Technology, load_technology
 from cgs.hw.validation import Row, rows, spread_without
@@ -36,7 +37,7 @@ COST_NAMES = ("read energy", "write energy", "access time", "leakage, subthresho
 
 def between_markers() -> str:
     """Everything that is generated, as Markdown."""
-    return "\n\n".join((_sram(), _coefficients(), _validation(), _other_copy(), _assumptions())) + "\n"
+    return "\n\n".join((_sram(), _coefficients(), _validation(), _other_copy(), _assumptions(), _schemes())) + "\n"
 
 
 def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -121,6 +122,22 @@ def _assumptions() -> str:
         lines.append(cells)
     told = "The same with other banks and engines, calibrated again (published: 103 uW, ratio 1.37):"
     return told + "\n\n" + _table(("bank", "1 MAC: overhead, speech, ratio", "8 MACs (used)"), lines)
+
+
+def _schemes() -> str:
+    """The two chips' networks with what is kept lying in blocks and otherwise."""
+    lines, tech = [], load_technology("40nm")
+    for chip, name in ((KEYWORD, "keyword"), (SPEECH, "speech")):
+        for density, block, share in ((0.25, 64, "a quarter"), (0.0625, 16, "a sixteenth")):
+            cells = [f"{name}, {share}"]
+            for scheme in SCHEMES:
+                counts = scheme_counts(scheme, chip.layers, density, chip.bits, chip.engine, block)
+                watts = sum(power(counts, tech, chip.supply.value, chip.steps_per_s).values())
+                cells.append(f"{1e6 * float(watts):.3g} uW, {stored_bytes(counts) / 1e3:.0f} kB")
+            lines.append(cells)
+    where = f"in blocks (of 64 and of 16), as n of {GROUP} inputs, or anywhere"
+    told = f"Power at 40 nm and 0.6 V, and bytes of weights with their indices, where what is kept lies {where}:"
+    return told + "\n\n" + _table(("network", *SCHEMES), lines)
 
 
 def write(path: Path) -> None:
