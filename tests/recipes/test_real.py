@@ -40,10 +40,13 @@ def test_fsdd_strings_and_keywords(corpora: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_speech_commands_keywords(corpora: Path, tmp_path: Path) -> None:
-    only_first = ["--set", "systems.dense.seeds=[1]", "--set", "systems.cgs.seeds=[1]"]
-    for row in rows("speech_commands", corpora / "speech_commands", tmp_path, *only_first):
+def test_speech_commands_keywords_and_their_rtl(corpora: Path, tmp_path: Path) -> None:
+    more = ["--set", "systems.dense.seeds=[1]", "--set", "systems.cgs.seeds=[1]", "--set", "hardware.simulate_frames=5000"]
+    for row in rows("speech_commands", corpora / "speech_commands", tmp_path, *more):
         assert row["auc"] >= 0.97, row["system"]
+    for system in ("dense", "cgs"):
+        simulated = json.loads((tmp_path / "9-hardware" / system / "seed1" / "simulation.json").read_text())
+        assert simulated["simulated"] and simulated["frames"] == 5000
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ TINY = {
     "nn.epochs": 12, "nn.minibatch": 128, "nn.learning_rate": 2e-3, "nn.dropout": 0.0, "kws.epochs": 5, "kws.minibatch": 128, "kws.dropout": 0.0,
     "pack.epochs": 1, "decode.beam": 9.0, "decode.acoustic_scales": [0.1, 0.2], "decode.insertion_penalties": [0.0], "decode.rate_exponent": 1.0,
     "decode.ladder": True,
-    "report.bootstrap": 100, "hardware.supply_v": [0.6, 0.9],
+    "report.bootstrap": 100, "hardware.supply_v": [0.6, 0.9], "hardware.simulate_frames": 300 if shutil.which("verilator") else 0,
     "systems.dense.hidden": [128, 128], "systems.cgs.hidden": [128, 128], "systems.cgs.block": 16,
     "systems.kws_dense.hidden": [96], "systems.kws_cgs.hidden": [96], "systems.kws_cgs.block": 16,
 }
@@ -103,6 +103,15 @@ def test_results_follow_the_schema(whole: Path) -> None:
         assert row["hardware"]["40nm"].keys() >= {"supply_v", "clock_hz", "power_w", "power_interval_w", "energy_per_frame_j", "area_m2"}
 
 
+@pytest.mark.skipif(not shutil.which("verilator"), reason="verilator is not installed: ./run.sh --setup-hardware")
+def test_the_rtl_computes_frames_of_the_test_split(whole: Path) -> None:
+    for system in ("dense", "cgs", "kws_dense", "kws_cgs"):
+        folder = whole / "9-hardware" / system / "seed1"
+        simulated = json.loads((folder / "simulation.json").read_text())
+        assert simulated["simulated"] and simulated["frames"] == 300
+        assert simulated["cycles"] == json.loads((folder / "hardware.json").read_text())["counts"]["cycles"]
+
+
 def test_every_step_below_the_aligning_model_is_a_row(whole: Path) -> None:
     told = json.loads((whole / "10-report" / "results.json").read_text())
     assert [entry["step"] for entry in told["ladder"]] == ["mono", "tri", "lda_mllt"]
@@ -156,6 +165,8 @@ def test_networks_of_sequences_come_beside_the_others(whole: Path, tmp_path: Pat
     assert found.keys() == {("tdnn", "float"), ("tdnn", "packed"), ("lstm", "float")}
     assert max(row["wer"] for row in found.values()) < 0.6
     assert found["tdnn", "packed"]["hardware"]["40nm"]["power_w"] > 0 and found["lstm", "float"]["hardware"] is None
+    if TINY["hardware.simulate_frames"]:
+        assert json.loads((exp / "9-hardware" / "tdnn" / "seed1" / "simulation.json").read_text()) == {"simulated": False}, "it has no RTL"
     assert not (exp / "9-hardware" / "lstm").exists() and "lstm" in (exp / "10-report" / "index.html").read_text()
 
 
