@@ -61,7 +61,8 @@ def plot(points: Sequence[Point], front: Sequence[Point], best: Point, path: Pat
         for some, style, name in ((points, ".", "within the limits"), (front, "o", "front of power, area and latency"), ([best], "*", "suggested")):
             colour, size = {".": ("#b8b8b8", 3), "o": ("#3b82c4", 4), "*": ("#d9762b", 14)}[style]
             axes.plot([value(at) for at in some], [1e6 * at.power_w for at in some], style, color=colour, markersize=size, label=name)
-        axes.set(xscale="log", yscale="log", xlabel=label, ylabel="power, uW")
+        axes.set(yscale="log", xlabel=label, ylabel="power, uW")
+    grid[1].set(xscale="log")
     grid[0].legend(fontsize=7)
     try:
         with disk_errors(path):
