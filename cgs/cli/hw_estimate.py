@@ -21,14 +21,14 @@ def add_command(commands: Any) -> None:
     told = "Clock, power, energy and area of a packed model, with 90 % intervals, by an analytic model (docs/hardware.md)."
     p = commands.add_parser("estimate", help="power, clock and area of a packed model", description=told, allow_abbrev=False)
     p.add_argument("model", type=Path, metavar="MODEL.cgs", help="a packed file: exp/NAME/7-pack/<system>/seed<k>/model.cgs")
-    p.add_argument("--n-macs", type=_whole(1), default=8, metavar="N", help="shared multiply-accumulate units (default: 8)")
-    p.add_argument("--frames-per-s", type=_between(1e-3, 1e6), default=100.0, metavar="F", help="frames a second (default: 100)")
+    p.add_argument("--n-macs", type=whole(1), default=8, metavar="N", help="shared multiply-accumulate units (default: 8)")
+    p.add_argument("--frames-per-s", type=between(1e-3, 1e6), default=100.0, metavar="F", help="frames a second (default: 100)")
     p.add_argument("--node", action="append", choices=NODES, help="technology; may be repeated (default: all)")
-    p.add_argument("--supply", type=_between(0.5, 1.2), action="append", metavar="V",
+    p.add_argument("--supply", type=between(0.5, 1.2), action="append", metavar="V",
                    help="supply, 0.5 to 1.2 V; may be repeated; an error where the engine is too slow there (default: a table from 0.5 to 1.2)")  # fmt: skip
-    p.add_argument("--word-bits", type=_whole(8), default=64, metavar="B", help="bits of a memory word (default: 64)")
-    p.add_argument("--bank-bytes", type=_whole(64), default=16384, metavar="B", help="largest bank of a memory (default: 16384)")
-    p.add_argument("--temperature-k", type=_between(250.0, 400.0), default=300.0, metavar="T", help="for the leakage (default: 300)")
+    p.add_argument("--word-bits", type=whole(8), default=64, metavar="B", help="bits of a memory word (default: 64)")
+    p.add_argument("--bank-bytes", type=whole(64), default=16384, metavar="B", help="largest bank of a memory (default: 16384)")
+    p.add_argument("--temperature-k", type=between(250.0, 400.0), default=300.0, metavar="T", help="for the leakage (default: 300)")
     p.add_argument("--json", action="store_true", help="print the estimate as JSON instead of a table")
     p.add_argument("--plot", type=Path, metavar="FILE", help="also draw power against supply by component, and the supply of least energy, as a PNG")
     p.set_defaults(run=run)
@@ -72,7 +72,9 @@ def _check_clock(told: dict[str, Any], asked: bool) -> None:
             raise ConfigError(f"{node}: {limits}", f"raise the supply, or give --n-macs {n_macs * math.ceil(at['clock_hz'] / at['max_clock_hz'])}")
 
 
-def _whole(low: int) -> Callable[[str], int]:
+def whole(low: int) -> Callable[[str], int]:
+    """Reader of an option that is a whole number from `low`."""
+
     def read(text: str) -> int:
         if not (text.isascii() and text.isdigit() and low <= int(text) <= 1 << 30):
             raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low}")
@@ -81,7 +83,9 @@ def _whole(low: int) -> Callable[[str], int]:
     return read
 
 
-def _between(low: float, high: float) -> Callable[[str], float]:
+def between(low: float, high: float) -> Callable[[str], float]:
+    """Reader of an option that is a number from `low` to `high`."""
+
     def read(text: str) -> float:
         try:
             value = float(text)

@@ -31,8 +31,8 @@ def table(told: dict[str, Any]) -> str:
     ]
     for node, entries in told["nodes"].items():
         low, high = (square_millimetres(end) for end in entries[0]["area_interval_m2"])
-        lines += ["", f"{node}: {square_millimetres(entries[0]['area_m2'])} ({low} to {high})", *_columns([HEADINGS, *(_row(at) for at in entries)])]
-        lines += ["", *_columns(_components(told["reference"][node])), *_minima(told["minimum"][node])]
+        lines += ["", f"{node}: {square_millimetres(entries[0]['area_m2'])} ({low} to {high})", *columns([HEADINGS, *(_row(at) for at in entries)])]
+        lines += ["", *columns(_components(told["reference"][node])), *_minima(told["minimum"][node])]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -61,10 +61,11 @@ def _minima(minima: dict[str, Any] | None) -> list[str]:
     if minima is None:
         return ["", "too slow for real time at every supply"]
     told = [(MODE_NAMES[mode], f"{at['supply_v']:.2f} V", with_prefix(at["energy_j"], "J"), LIMITS[at["limit"]]) for mode, at in minima.items()]
-    return ["", "least energy a frame", *_columns(told)]
+    return ["", "least energy a frame", *columns(told)]
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows of equally many cells as lines, the columns aligned."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
 
