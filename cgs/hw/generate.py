@@ -19,16 +19,18 @@ ACCESSES = (("weights", "reads"), ("index", "reads"), ("bias", "reads"), ("table
 
 
 def write_rtl(design: Design, out: Path) -> None:
-    """The parts of the engine, the bench, the Makefile and the package of parameters.
+    """The parts of the engine, the benches, the Makefile, and the parameters: a package, and a script for Yosys.
 
     Args:
         design: the engine.
         out: a directory, made if need be.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    for source in sorted(RTL.iterdir()):
-        shutil.copyfile(source, out / source.name)
+    for source in sorted([*RTL.glob("*.sv"), RTL / "Makefile", *RTL.glob("benches/*.sv")]):
+        target = out / source.relative_to(RTL)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
     (out / "cgs_chip_pkg.sv").write_text(package(design), encoding="utf-8")
+    (out / "cgs_core.ys").write_text(core_script(design), encoding="utf-8")
 
 
 def package(design: Design) -> str:
@@ -53,6 +55,16 @@ def package(design: Design) -> str:
             "",
         ]
     )
+
+
+def core_script(design: Design) -> str:
+    """Text of `cgs_core.ys`, which gives `cgs_core` its parameters in Yosys."""
+    words = {"Table": design.table_words, "Weight": design.weight_words, "Index": design.index_words, "Bias": design.bias_words}
+    words["Value"] = max(design.even_words, design.odd_words)
+    parameters = {name: value for name, value in design.parameters().items() if not name.endswith("Words")}
+    parameters |= {f"{name}AddressBits": address_bits(number) for name, number in words.items()}
+    set_each = " ".join(f"-set {name} {value}" for name, value in parameters.items())
+    return f"# Made from a packed model: the parameters of its engine's core.\nchparam {set_each} -set ClockGating 1'b{int(design.clock_gating)} cgs_core\n"
 
 
 def address_bits(words: int) -> int:

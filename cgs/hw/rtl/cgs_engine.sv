@@ -77,6 +77,9 @@ module cgs_engine #(
   assign sleep       = core_sleep && !load;
   assign access_o    = {weight_read, index_read, bias_read, table_read, input_write, value_read, value_write};
 
+`ifdef CGS_NETLIST
+  cgs_core_netlist u_core (  // made by make synth
+`else
   cgs_core #(
       .NumMacs(NumMacs),
       .WeightBits(WeightBits),
@@ -95,6 +98,7 @@ module cgs_engine #(
       .WakeCycles(WakeCycles),
       .ClockGating(ClockGating)
   ) u_core (
+`endif
       .clk_i,
       .rst_ni,
       .start_i,

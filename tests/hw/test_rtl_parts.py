@@ -1,0 +1,62 @@
+"""The parts of the RTL, each against the reference of its bench; a planted fault makes the bench of its part fail."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cgs.hw.design import design_engine
+from cgs.hw.generate import write_rtl
+
+pytestmark = pytest.mark.skipif(not shutil.which("verilator"), reason="verilator is not installed")
+
+MADE = importlib.util.spec_from_file_location("made", Path(__file__).parents[1] / "quant" / "made.py")
+assert MADE is not None and MADE.loader is not None
+made = importlib.util.module_from_spec(MADE)
+MADE.loader.exec_module(made)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    write_rtl(design_engine([made.random_model(1, bits=5)], n_macs=2), tmp_path)
+    return tmp_path
+
+
+def make(directory: Path, target: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", target], cwd=directory, capture_output=True, text=True, check=False)
+
+
+def test_lint_is_silent(directory: Path) -> None:
+    done = make(directory, "lint")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_every_part_does_what_its_reference_does(directory: Path) -> None:
+    done = make(directory, "parts")
+    assert done.returncode == 0, done.stdout + done.stderr
+    benches = list((directory / "benches").glob("*_bench.sv"))
+    assert done.stdout.count("PASS: ") == len(benches) > 0
+
+
+@pytest.mark.parametrize(
+    ("part", "right", "wrong"),
+    [
+        ("cgs_requantise", "rounded = (total_o + half)", "rounded = total_o"),
+        ("cgs_requantise", "else if (wide > high) value_o = high", "else if (wide > high + 1) value_o = high"),
+        ("cgs_mac", "(first_i ? '0 : sum_o)", "sum_o"),
+    ],
+)
+def test_a_planted_fault_fails(directory: Path, part: str, right: str, wrong: str) -> None:
+    source = directory / f"{part}.sv"
+    text = source.read_text(encoding="utf-8")
+    assert right in text
+    source.write_text(text.replace(right, wrong), encoding="utf-8")
+    bench = f"build/parts/{part}_bench/simulate"
+    assert make(directory, bench).returncode == 0
+    done = subprocess.run([f"./{bench}"], cwd=directory, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "PASS" not in done.stdout and part in done.stdout + done.stderr

@@ -1,0 +1,74 @@
+"""Gates of the core: they grow with the MACs, and compute what the integer engine computes until one of them is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cgs.base.errors import ConfigError
+from cgs.hw.design import design_engine
+from cgs.hw.frames import made_frames
+from cgs.hw.generate import write_images, write_rtl
+from cgs.hw.synthesis import count_gates, nand2_area, synthesise
+
+MADE = importlib.util.spec_from_file_location("made", Path(__file__).parents[1] / "quant" / "made.py")
+assert MADE is not None and MADE.loader is not None
+made = importlib.util.module_from_spec(MADE)
+MADE.loader.exec_module(made)
+needs_yosys = pytest.mark.skipif(not shutil.which("yosys"), reason="yosys is not installed")
+needs_verilator = pytest.mark.skipif(not shutil.which("verilator"), reason="verilator is not installed")
+
+
+def write(out: Path, n_macs: int, clock_gating: bool = False) -> Path:
+    model = made.random_model(1, widths=(6, 5, 3), bits=3)
+    design = design_engine([model], n_macs=n_macs, word_bits=16, clock_gating=clock_gating)
+    write_rtl(design, out)
+    write_images(model, design, made_frames(model, 6), out / "images")
+    return out
+
+
+def gates(directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", "gates"], cwd=directory, capture_output=True, text=True, check=False)
+
+
+@needs_yosys
+def test_gates_grow_with_macs(tmp_path: Path) -> None:
+    one, two = (synthesise(write(tmp_path / str(n), n)) for n in (1, 2))
+    assert 0 < one.equivalents < two.equivalents
+    assert one.area == two.area == 0.0
+
+
+@needs_yosys
+@needs_verilator
+@pytest.mark.parametrize("clock_gating", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_netlist_passes_and_an_inverted_flip_flop_fails(tmp_path: Path, clock_gating: bool) -> None:
+    directory = write(tmp_path, 1, clock_gating)
+    found = synthesise(directory)
+    assert ("cgs_clock_gate" in found.cells) == clock_gating
+    done = gates(directory)
+    assert done.returncode == 0 and "PASS: 6 frames" in done.stdout, done.stdout + done.stderr
+    text, changed = re.subn(r"assign result_valid_o = (.*);", r"assign result_valid_o = ~(\1);", found.netlist.read_text(encoding="utf-8"), count=1)
+    assert changed == 1
+    found.netlist.write_text(text, encoding="utf-8")
+    assert gates(directory).returncode != 0
+
+
+def test_a_library_without_nand2_is_refused(tmp_path: Path) -> None:
+    liberty = tmp_path / "some.lib"
+    with pytest.raises(ConfigError, match="no such library"):
+        nand2_area(liberty)
+    liberty.write_text("library (some) { cell (INVX1) { area : 1.5; } cell (NAND2X1) { area : 2; } cell (NAND2X2) { area : 3; } }", encoding="utf-8")
+    assert nand2_area(liberty) == 2.0
+    liberty.write_text("library (some) { cell (INVX1) { area : 1.5; } }", encoding="utf-8")
+    with pytest.raises(ConfigError, match="no NAND2"):
+        nand2_area(liberty)
+
+
+def test_a_gate_without_a_price_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"\$_ODD_"):
+        count_gates("Number of cells: 3\n     $_NAND_   2\n     $_ODD_   1\n", 1.0, Path("netlist.v"), None)
