@@ -41,7 +41,8 @@ module cgs_control_check #(
 
   always_ff @(posedge clk_i) begin
     // last, out signed, in signed, sparse, bits, bias shift, shift, kept, width, height, outputs, inputs
-    if (table_read) table_data <= table_address ? {4'b1100, 5'd0, 5'd1, 5'd2, 4'd1, 4'd6, 4'd3, 4'd3, 4'd6} : {4'b0011, 5'd8, 5'd3, 5'd4, 4'(Kept), 4'(Width), 4'(Height), 4'd6, 4'd10};
+    if (table_read && table_address) table_data <= {4'b1100, 5'd0, 5'd1, 5'd2, 4'd1, 4'd6, 4'd3, 4'd3, 4'd6};
+    if (table_read && !table_address) table_data <= {4'b0011, 5'd8, 5'd3, 5'd4, 4'(Kept), 4'(Width), 4'(Height), 4'd6, 4'd10};
     if (index_read) index_data <= 2'(Columns[index_address]);
     if (weight_read) weight_held <= weight_address;
     if (value_read) value_held <= value_read_address;
@@ -104,8 +105,8 @@ module cgs_control_check #(
       n_cycles = 0;
       while (busy) begin
         if (mac_enable != 0) begin
-          check((value_bank ? 100000 : 0) + (int'(value_held) * Lanes + int'(mac_lane)) * 5000 + (int'(weight_held) * int'(GroupsPerWord) + int'(mac_group)) * 20
-                + $countones(mac_enable) * 2 + int'(mac_first));
+          check((value_bank ? 100000 : 0) + (int'(value_held) * Lanes + int'(mac_lane)) * 5000
+                + (int'(weight_held) * int'(GroupsPerWord) + int'(mac_group)) * 20 + $countones(mac_enable) * 2 + int'(mac_first));
           if (mac_signed == value_bank) $fatal(1, "%m: sign of the inputs");
         end
         if (out_valid) begin
