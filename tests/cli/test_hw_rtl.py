@@ -1,0 +1,46 @@
+"""cgs hw rtl on exported models: the bench's frames are those of the recordings."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cgs.cli.main import main
+from cgs.data.audio import read_audio
+from cgs.decode.model_dir import NETWORK_DIR, Model
+from cgs.decode.scores import NetworkScores
+
+
+@pytest.mark.parametrize("system", ["words", "spotter"])
+def test_frames_of_recordings_give_the_scores_of_the_exported_model(tones: Path, system: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    exported, out = tmp_path / system, tmp_path / "rtl"
+    assert main(["export", str(tones), "--system", system, "--out", str(exported)]) == 0
+    first, second = sorted((tones / "audio" / "test").glob("*.wav"))[:2]
+    features = [Model(exported).normalised(read_audio(path, Model(exported).sample_rate)) for path in (first, second)]
+    n_frames = len(features[0]) + 3
+    simulate = ["--simulate"] if shutil.which("verilator") else []
+    capsys.readouterr()
+    arguments = ["hw", "rtl", str(exported), "--out", str(out), "--recording", str(first), "--recording", str(second), "--n-frames", str(n_frames)]
+    assert main([*arguments, *simulate]) == 0
+    told = capsys.readouterr().out
+    assert f"{n_frames} frames of recordings" in told and (not simulate or f"{n_frames} frames bit for bit" in told)
+
+    scores = NetworkScores("packed", exported / NETWORK_DIR, exported / NETWORK_DIR)
+    expected = np.concatenate([scores.logits(one) for one in features])[:n_frames]
+    bits = int(next(line.split("= ")[1].rstrip(";") for line in (out / "cgs_chip_pkg.sv").read_text().splitlines() if " AccBits = " in line))
+    sums = np.array([int(word, 16) for word in (out / "images" / "results.hex").read_text().split()]).reshape(n_frames, -1)
+    sums[sums >= 1 << (bits - 1)] -= 1 << bits
+    ratio = expected[np.abs(sums) > 100] / sums[np.abs(sums) > 100]
+    assert np.unique(ratio).size == 1, "accumulators times one power of two are the scores"
+
+
+def test_what_cannot_be_listened_to_is_one_line(tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    exported, out = tmp_path / "model", tmp_path / "rtl"
+    assert main(["export", str(tones), "--system", "words", "--out", str(exported)]) == 0
+    capsys.readouterr()
+    assert main(["hw", "rtl", str(exported), "--out", str(out), "--recording", str(tmp_path / "none.wav")]) == 4
+    error = capsys.readouterr().err
+    assert "none.wav" in error and error.count("\n") == 1 and not out.exists()
