@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -24,3 +26,13 @@ def corpora() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real corpora at {folder} (set CGS_CORPORA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def made() -> ModuleType:
+    """Makers of random packed models, tests/quant/made.py."""
+    spec = importlib.util.spec_from_file_location("made", Path(__file__).parent / "quant" / "made.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

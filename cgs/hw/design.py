@@ -14,7 +14,7 @@ from cgs.hw.counts import TABLE_BITS, TABLE_SIZES, Counts, Engine, count, layer_
 from cgs.quant.model import PackedLayer, PackedModel
 
 MEMORIES = ("weights", "index", "bias", "table")
-"""Loaded once, in the order of the load port's numbers."""
+"""Loaded once, in the order of the load port's numbers and of the bits of `access_o`."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,12 @@ class Design:
 
 
 def design_engine(
-    models: Sequence[PackedModel], n_macs: int = 8, word_bits: int = 64, bank_bytes: int = 16384, wake_cycles: int = 0, clock_gating: bool = False
+    models: Sequence[PackedModel],
+    n_macs: int = 8,
+    word_bits: int = Engine.word_bits,
+    bank_bytes: int = Engine.bank_bytes,
+    wake_cycles: int = 0,
+    clock_gating: bool = False,
 ) -> Design:
     """The smallest engine that computes each of the models.
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cgs.base.files import disk_errors
 from cgs.base.units import square_millimetres, with_prefix
 from cgs.hw.explore import Point
-from cgs.hw.show import DPI, columns
+from cgs.hw.show import columns, save
 
 HEADINGS = ("", "node", "MACs", "word", "bank", "supply", "power", "90 % interval", "area", "latency", "clock, needed", "possible")
 
@@ -64,8 +63,4 @@ def plot(points: Sequence[Point], front: Sequence[Point], best: Point, path: Pat
         axes.set(yscale="log", xlabel=label, ylabel="power, uW")
     grid[1].set(xscale="log")
     grid[0].legend(fontsize=7)
-    try:
-        with disk_errors(path):
-            figure.savefig(path, format="png", dpi=DPI)
-    finally:
-        pyplot.close(figure)
+    save(figure, path)

@@ -9,13 +9,11 @@ import numpy as np
 
 from cgs.base.errors import ShapeError
 from cgs.hw.counts import Counts
-from cgs.hw.design import Design, count_model, images, input_words, result_bits
+from cgs.hw.design import MEMORIES, Design, count_model, images, input_words, result_bits
 from cgs.quant.engine import IntegerEngine
 from cgs.quant.model import PackedModel
 
 RTL = Path(__file__).with_name("rtl")
-ACCESSES = (("weights", "reads"), ("index", "reads"), ("bias", "reads"), ("table", "reads"))
-"""Memories that the bench counts, in the order of `access_o`; the activation memories follow."""
 
 
 def write_rtl(design: Design, out: Path) -> None:
@@ -101,8 +99,7 @@ def write_images(model: PackedModel, design: Design, spliced: np.ndarray, out: P
 def _accesses(counts: Counts, n_input_words: int) -> list[int]:
     """Accesses a frame, as the bits of `access_o` from the highest: four reads, inputs written, activations read and written."""
     activations = counts.memories["activations"]
-    reads = [getattr(counts.memories[memory], kind) for memory, kind in ACCESSES]
-    return [*reads, n_input_words, activations.reads, activations.writes - n_input_words]
+    return [*(counts.memories[name].reads for name in MEMORIES), n_input_words, activations.reads, activations.writes - n_input_words]
 
 
 def _write_hex(path: Path, words: list[int], bits: int) -> None:

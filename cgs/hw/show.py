@@ -95,6 +95,13 @@ def plot(told: dict[str, Any], curves: dict[str, dict[str, np.ndarray]], path: P
             above.axvspan(SUPPLY_RANGE_V[0], slow[-1], facecolor="none", edgecolor="black", hatch="//", label="too slow for real time")
         _energy(grid[1, column], curve, (told["minimum"][node] or {}).get("flat_out"))
     grid[0, 0].legend(fontsize=7, loc="upper left")
+    save(figure, path)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a matplotlib figure as a PNG and close it. Raises: DiskError: no space or no permission."""
+    from matplotlib import pyplot
+
     try:
         with disk_errors(path):
             figure.savefig(path, format="png", dpi=DPI)

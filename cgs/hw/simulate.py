@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from cgs.hw.generate import write_images, write_rtl
 from cgs.quant.model import PackedModel
 
 PASSED = re.compile(r"^PASS: (\d+) frames of (\d+) cycles, (\d+) results each$", re.MULTILINE)
-REMEDY = "./run.sh --setup-hardware installs it, or give Verilator 5 or later on the PATH"
+REMEDY = "./run.sh --setup-hardware installs it, or give Verilator 5 and Yosys 0.23, or later, on the PATH"
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,26 @@ def build(directory: Path) -> None:
 
     Raises: ToolError: a tool is missing, or the build failed.
     """
-    for tool in ("verilator", "make", "g++"):
+    make(directory, ["build/simulate"], ("verilator", "make", "g++"))
+
+
+def make(directory: Path, arguments: Sequence[str], tools: Sequence[str]) -> None:
+    """Run make in a directory that `write_rtl` wrote.
+
+    Args:
+        directory: that directory; what a failed run printed is kept there in make.log.
+        arguments: targets and variables.
+        tools: programs that it needs.
+    Raises: ToolError: a tool is missing, or make failed.
+    """
+    for tool in tools:
         if not shutil.which(tool):
-            raise ToolError(f"{tool}: not found, and the RTL is simulated with it", REMEDY)
-    done = subprocess.run(["make", "build/simulate"], cwd=directory, capture_output=True, text=True, check=False)
+            raise ToolError(f"{tool}: not found, and the RTL needs it", REMEDY)
+    done = subprocess.run(["make", *arguments], cwd=directory, capture_output=True, text=True, check=False)
     if done.returncode:
-        log = directory / "build.log"
+        log = directory / "make.log"
         log.write_text(done.stdout + done.stderr, encoding="utf-8")
-        raise ToolError(f"{directory}: the bench could not be built, see {log}", REMEDY)
+        raise ToolError(f"{directory}: make {' '.join(arguments)} failed, see {log}", REMEDY)
 
 
 def simulate(directory: Path, images: Path) -> Simulation:

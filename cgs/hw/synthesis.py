@@ -5,14 +5,12 @@ Owns the prices of gates where no library is named. `make synth` of a directory 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgs.base.errors import ConfigError, ToolError
+from cgs.base.errors import ConfigError
+from cgs.hw.simulate import make
 
-REMEDY = "apt-get install yosys make (Yosys 0.23 or later)"
 GENERIC = {
     "$_NOT_": 0.67, "$_NAND_": 1.0, "$_NOR_": 1.0, "$_AND_": 1.33, "$_OR_": 1.33, "$_ANDNOT_": 1.33, "$_ORNOT_": 1.33, "$_XOR_": 2.0, "$_XNOR_": 2.0,
     "$_MUX_": 2.33, "$_NMUX_": 2.33, "$_AOI3_": 1.33, "$_OAI3_": 1.33, "$_AOI4_": 1.67, "$_OAI4_": 1.67,
@@ -49,15 +47,7 @@ def synthesise(directory: Path, liberty: Path | None = None) -> Gates:
     Raises: ToolError: a tool is missing, or synthesis failed. ConfigError: the library is missing, or cannot price gates.
     """
     unit = nand2_area(liberty) if liberty else 1.0
-    for tool in ("yosys", "make"):
-        if not shutil.which(tool):
-            raise ToolError(f"{tool}: not found, and the RTL is synthesised with it", REMEDY)
-    command = ["make", "synth", f"LIBERTY={liberty.resolve() if liberty else ''}"]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
-    if done.returncode:
-        log = directory / "synth.log"
-        log.write_text(done.stdout + done.stderr, encoding="utf-8")
-        raise ToolError(f"{directory}: the core could not be synthesised, see {log}", REMEDY)
+    make(directory, ["synth", f"LIBERTY={liberty.resolve() if liberty else ''}"], ("yosys", "make"))
     out = directory / "build" / (liberty.stem if liberty else "generic")
     return count_gates((out / "cells.txt").read_text(encoding="utf-8"), unit, out / "netlist.v", liberty)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,14 +14,9 @@ from cgs.hw.generate import write_rtl
 
 pytestmark = pytest.mark.skipif(not shutil.which("verilator"), reason="verilator is not installed")
 
-MADE = importlib.util.spec_from_file_location("made", Path(__file__).parents[1] / "quant" / "made.py")
-assert MADE is not None and MADE.loader is not None
-made = importlib.util.module_from_spec(MADE)
-MADE.loader.exec_module(made)
-
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
+def directory(made: ModuleType, tmp_path: Path) -> Path:
     write_rtl(design_engine([made.random_model(1, bits=5)], n_macs=2), tmp_path)
     return tmp_path
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,15 +16,11 @@ from cgs.hw.frames import made_frames
 from cgs.hw.generate import write_images, write_rtl
 from cgs.hw.synthesis import count_gates, nand2_area, synthesise
 
-MADE = importlib.util.spec_from_file_location("made", Path(__file__).parents[1] / "quant" / "made.py")
-assert MADE is not None and MADE.loader is not None
-made = importlib.util.module_from_spec(MADE)
-MADE.loader.exec_module(made)
 needs_yosys = pytest.mark.skipif(not shutil.which("yosys"), reason="yosys is not installed")
 needs_verilator = pytest.mark.skipif(not shutil.which("verilator"), reason="verilator is not installed")
 
 
-def write(out: Path, n_macs: int, clock_gating: bool = False) -> Path:
+def write(made: ModuleType, out: Path, n_macs: int, clock_gating: bool = False) -> Path:
     model = made.random_model(1, widths=(6, 5, 3), bits=3)
     design = design_engine([model], n_macs=n_macs, word_bits=16, clock_gating=clock_gating)
     write_rtl(design, out)
@@ -37,8 +33,8 @@ def gates(directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 @needs_yosys
-def test_gates_grow_with_macs(tmp_path: Path) -> None:
-    one, two = (synthesise(write(tmp_path / str(n), n)) for n in (1, 2))
+def test_gates_grow_with_macs(made: ModuleType, tmp_path: Path) -> None:
+    one, two = (synthesise(write(made, tmp_path / str(n), n)) for n in (1, 2))
     assert 0 < one.equivalents < two.equivalents
     assert one.area == two.area == 0.0
 
@@ -46,8 +42,8 @@ def test_gates_grow_with_macs(tmp_path: Path) -> None:
 @needs_yosys
 @needs_verilator
 @pytest.mark.parametrize("clock_gating", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_the_netlist_passes_and_an_inverted_flip_flop_fails(tmp_path: Path, clock_gating: bool) -> None:
-    directory = write(tmp_path, 1, clock_gating)
+def test_the_netlist_passes_and_an_inverted_flip_flop_fails(made: ModuleType, tmp_path: Path, clock_gating: bool) -> None:
+    directory = write(made, tmp_path, 1, clock_gating)
     found = synthesise(directory)
     assert ("cgs_clock_gate" in found.cells) == clock_gating
     done = gates(directory)
