@@ -23,7 +23,7 @@ def write_rtl(design: Design, out: Path) -> None:
         design: the engine.
         out: a directory, made if need be.
     """
-    for source in sorted([*RTL.glob("*.sv"), RTL / "Makefile", *RTL.glob("benches/*.sv")]):
+    for source in sorted([*RTL.glob("*.sv"), RTL / "Makefile", RTL / "cgs_toggles.cpp", *RTL.glob("benches/*.sv")]):
         target = out / source.relative_to(RTL)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

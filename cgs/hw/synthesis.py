@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgs.base.errors import ConfigError
+from cgs.hw.liberty import Library, read_liberty
 from cgs.hw.simulate import make
 
 GENERIC = {
@@ -18,7 +19,6 @@ GENERIC = {
 }  # fmt: skip
 """NAND2 equivalents of Yosys's gates: rounded ratios common to standard-cell libraries (a flip-flop with an enable is one with a multiplexer)."""
 CELL = re.compile(r"^ +(\S+) +(\d+)$", re.MULTILINE)
-AREA = re.compile(r"^ +Chip area for module .*: ([0-9.]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -46,46 +46,26 @@ def synthesise(directory: Path, liberty: Path | None = None) -> Gates:
         liberty: a standard-cell library; without it, Yosys's own gates.
     Raises: ToolError: a tool is missing, or synthesis failed. ConfigError: the library is missing, or cannot price gates.
     """
-    unit = nand2_area(liberty) if liberty else 1.0
-    make(directory, ["synth", f"LIBERTY={liberty.resolve() if liberty else ''}"], ("yosys", "make"))
+    library = read_liberty(liberty) if liberty else None
     out = directory / "build" / (liberty.stem if liberty else "generic")
-    return count_gates((out / "cells.txt").read_text(encoding="utf-8"), unit, out / "netlist.v", liberty)
+    make(directory, ["synth", f"LIBERTY={liberty.resolve() if liberty else ''}"], ("yosys", "make"))
+    return count_gates((out / "cells.txt").read_text(encoding="utf-8"), out / "netlist.v", library)
 
 
-def count_gates(statistics: str, unit: float, netlist: Path, liberty: Path | None) -> Gates:
+def count_gates(statistics: str, netlist: Path, library: Library | None) -> Gates:
     """What Yosys's `stat` says of a netlist.
 
     Args:
         statistics: its text.
-        unit: area of a NAND2.
         netlist: of which it tells.
-        liberty: the library, or none.
+        library: of whose cells it is, or none.
     Raises: ConfigError: a gate without a price.
     """
     cells = {name: int(number) for name, number in CELL.findall(statistics.partition("Number of cells:")[2])}
-    area = AREA.search(statistics)
-    priced = {name: number for name, number in cells.items() if not liberty or name not in _areas(liberty)}
-    unknown = sorted(set(priced) - set(GENERIC))
-    if unknown or (liberty and not area):
-        raise ConfigError(f"{netlist}: no area of {', '.join(unknown) or 'the netlist'}", "give a library with flip-flops that have an asynchronous reset")
-    total = float(area.group(1)) if area and liberty else 0.0
-    return Gates(cells, total, total / unit + sum(GENERIC[name] * number for name, number in priced.items()), netlist)
-
-
-def nand2_area(liberty: Path) -> float:
-    """Area of the smallest two-input NAND of a library, by its name.
-
-    Raises: ConfigError: no such file, or no such cell with an area.
-    """
-    if not liberty.is_file():
-        raise ConfigError(f"{liberty}: no such library", "give a liberty file (.lib)")
-    found = [area for name, area in _areas(liberty).items() if re.search(r"nand_?2", name, re.IGNORECASE) and area > 0]
-    if not found:
-        raise ConfigError(f"{liberty}: no NAND2 with an area", "give a liberty file of standard cells")
-    return min(found)
-
-
-def _areas(liberty: Path) -> dict[str, float]:
-    text = liberty.read_text(encoding="utf-8", errors="replace")
-    pattern = r'\bcell\s*\(\s*"?([^\s")]+)"?\s*\)\s*\{(?:(?!\bcell\s*\().)*?\barea\s*:\s*([0-9.eE+-]+)'
-    return {name: float(area) for name, area in re.findall(pattern, text, re.DOTALL)}
+    areas = {name: library.cells[name].area for name in cells if name in library.cells} if library else {}
+    unknown = sorted(set(cells) - set(areas) - set(GENERIC))
+    if unknown:
+        raise ConfigError(f"{netlist}: no area of {', '.join(unknown)}", "give a library with flip-flops that have an asynchronous reset")
+    area = sum(areas[name] * cells[name] for name in areas)
+    generic = sum(GENERIC[name] * number for name, number in cells.items() if name not in areas)
+    return Gates(cells, area, generic + (area / library.nand2_area() if library else 0.0), netlist)
