@@ -1,29 +1,33 @@
-"""The runs of Yosys behind the gates of the model: designs over the range of its parameters, part by part.
+"""The runs behind the closed forms of the core's gates and energy.
 
-    python -m cgs.hw.characterise LIBRARY.lib [LIBRARY.lib ...] > cgs/hw/logic_gates.tsv
+    python -m cgs.hw.characterise gates LIBRARY.lib [LIBRARY.lib ...] > cgs/hw/logic_gates.tsv
+    python -m cgs.hw.characterise energy DIR [DIR ...] > cgs/hw/logic_energy.tsv
 
-The first library is run on all designs, the others on the first few of them, to compare. No library comes with the project."""
+`gates` synthesises designs of random parameters: all of them with the first library, the first few with the others, to compare. `energy` collects
+what `cgs hw rtl --out DIR --liberty LIBRARY.lib --switching` found. No library comes with the project."""
 
 from __future__ import annotations
 
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
 
+from cgs.base.files import read_json
 from cgs.hw.activity import Part, parts_of
 from cgs.hw.counts import Engine
 from cgs.hw.design import Design
 from cgs.hw.generate import write_rtl
 from cgs.hw.liberty import Library, read_liberty
+from cgs.hw.logic import PARTS, Core, Work
 from cgs.hw.simulate import make
+from cgs.hw.switching import SWITCHING
 
 N_DESIGNS, N_COMPARED, SEED = 40, 8, 20161107
-PARTS = ("mac", "operands", "control", "output")
-COLUMNS = ("library", "macs", "weight", "value", "acc", "size", "index", "per_word", "groups", *(f"{part}_{what}" for part in PARTS for what in ("ge", "ff")))
 
 
 def designs(n: int = N_DESIGNS) -> Iterator[Design]:
@@ -46,19 +50,33 @@ def gates(design: Design, library: Library) -> dict[str, Part]:
         return parts_of(json.loads((Path(folder) / "build" / library.path.stem / "netlist.json").read_text(encoding="utf-8")), library)
 
 
-def main(paths: list[Path]) -> None:
-    """Print the table."""
-    print("# Made by: python -m cgs.hw.characterise; gate equivalents (NAND2) and flip-flops of each part of the core")
-    print("\t".join(COLUMNS), flush=True)
+def write_gates(paths: list[Path]) -> None:
+    """Print the table of gates, row by row as they are made."""
+    print("# Made by: python -m cgs.hw.characterise gates; NAND2 equivalents of each part of the core, and flip-flops")
+    _row({"name": "name"} | {field.name: field.name for field in fields(Core)} | {part: part for part in (*PARTS, "flops")})
     for path in paths:
         library = read_liberty(path)
         for design in designs(N_DESIGNS if path == paths[0] else N_COMPARED):
-            found, engine = gates(design, library), design.engine
-            numbers = [engine.n_macs, engine.weight_bits, engine.activation_bits, design.acc_bits, design.size_bits, design.index_bits]
-            numbers += [engine.values_per_word, design.groups_per_word]
-            cells = [text for part in PARTS for text in (f"{found.get(part, Part()).area:.1f}", str(found.get(part, Part()).flops))]
-            print("\t".join([path.stem, *map(str, numbers), *cells]), flush=True)
+            found = gates(design, library)
+            flops = sum(part.flops for part in found.values())
+            _row({"name": path.stem} | asdict(design.core) | {part: f"{found[part].area:.1f}" for part in PARTS} | {"flops": flops})
+
+
+def write_energy(directories: list[Path]) -> None:
+    """Print the table of energies."""
+    print("# Made by: python -m cgs.hw.characterise energy; J of a frame at 1 V, glitches and wires left out")
+    _row({"name": "name"} | {field.name: field.name for kind in (Core, Work) for field in fields(kind)} | {part: part for part in (*PARTS, "clock")})
+    for directory in directories:
+        told = read_json(directory / SWITCHING)
+        parts, square = told["parts"], told["supply_v"] ** 2
+        energies = {part: parts[part]["data_j"] / square for part in PARTS} | {"clock": sum(part["clock_j"] for part in parts.values()) / square}
+        core, work = asdict(Core(**told["core"])), {name: f"{value:.6g}" for name, value in asdict(Work(**told["work"])).items()}
+        _row({"name": directory.name.split(".")[0]} | core | work | {part: f"{value:.5g}" for part, value in energies.items()})
+
+
+def _row(cells: Mapping[str, object]) -> None:
+    print("\t".join(map(str, cells.values())), flush=True)
 
 
 if __name__ == "__main__":
-    main([Path(path) for path in sys.argv[1:]])
+    {"gates": write_gates, "energy": write_energy}[sys.argv[1]]([Path(path) for path in sys.argv[2:]])

@@ -7,47 +7,30 @@ from __future__ import annotations
 
 import numpy as np
 
+from cgs.hw import logic
 from cgs.hw.counts import Counts, Engine, Memory
+from cgs.hw.logic import Work, core_of
 from cgs.hw.sram import Macro, macro
 from cgs.hw.supply import ROOM_TEMPERATURE_K, leakage_fade, leakage_warmth, relative_delay
 from cgs.hw.technology import Technology, Value
 
-ACCUMULATOR_BITS = 24
-TOY_BITS = (6, 8)
-"""Bits of weight and activation of the engine whose cycle and gates were measured."""
-DYNAMIC = ("mac", "registers", "control", "clock", "weight_memory", "activation_memory", "index_bias_memory")
+DYNAMIC = ("mac", "control", "output", "clock", "weight_memory", "activation_memory", "index_bias_memory")
 LEAKAGE = ("memory_leakage", "logic_leakage")
 COMPONENTS = DYNAMIC + LEAKAGE
-LARGEST_FRACTION = 0.95
-"""A share that is drawn from an interval stays below one."""
 
 
-def mac_energy(weight_bits: int, activation_bits: int, tech: Technology) -> Value:
-    """Energy of one multiply-accumulate at 1 V, J: multiplier by the product of the widths, adder by the accumulator's."""
-    multiply = tech["multiply_8b"] * weight_bits * activation_bits / 64
-    add = tech["add_32b"] * ACCUMULATOR_BITS / 32
-    return (multiply + add) * tech["energy_scale"] / tech.reference["mac_supply_v"] ** 2
+def core_energy(counts: Counts, tech: Technology) -> dict[str, Value]:
+    """Dynamic energy of the core in a frame, J, at 1 V: products and their sums with the choice of their operands, sequence, results, clock."""
+    work = Work(counts.cycles, counts.mac_cycles, counts.memories["bias"].reads, counts.passes, np.minimum(tech["nonzero"], 1.0))
+    found = logic.energy(core_of(counts), work)
+    mac = tech["glitches"] * (found["mac"] + found["operands"])
+    parts = {"mac": mac, "control": found["control"], "output": found["output"], "clock": tech["clock_tree"] * found["clock"]}
+    return {name: tech["logic_energy"] * tech["energy_scale"] * energy for name, energy in parts.items()}
 
 
-def cycle_energy(n_macs: int, tech: Technology) -> dict[str, Value]:
-    """Energy of registers, control and clock of an engine of `n_macs` in one cycle at 1 V, J.
-
-    For one MAC they and the MAC add up to the measured engine. What all MACs share is there once, the rest once a MAC.
-    """
-    engine = tech["engine_cycle"] * tech["energy_scale"] / tech.reference["engine_supply_v"] ** 2
-    rest = np.maximum(engine - mac_energy(*TOY_BITS, tech), 0.1 * engine)
-    shared, clock = (np.minimum(tech[name], LARGEST_FRACTION) for name in ("shared_fraction", "clock_share"))
-    return {
-        "registers": rest * (1 - clock) * (1 - shared) * n_macs,
-        "control": rest * (1 - clock) * shared,
-        "clock": rest * clock * ((1 - shared) * n_macs + shared),
-    }
-
-
-def n_gates(n_macs: int, tech: Technology) -> Value:
-    """Gate equivalents of an engine of `n_macs`."""
-    shared = np.minimum(tech["shared_fraction"], LARGEST_FRACTION)
-    return tech["engine_gates"] * ((1 - shared) * n_macs + shared)
+def n_gates(counts: Counts, tech: Technology) -> Value:
+    """Gate equivalents (NAND2) of the core."""
+    return tech["logic_gates"] * sum(logic.gates(core_of(counts)).values())
 
 
 def banks(name: str, memory: Memory, engine: Engine, node_nm: int) -> tuple[float, Macro]:
@@ -62,7 +45,7 @@ def area(counts: Counts, tech: Technology) -> dict[str, Value]:
     for name, memory in _filled(counts).items():
         n_banks, bank = banks(name, memory, counts.engine, tech.node_nm)
         areas[name] = tech["sram_area"] * n_banks * bank.area_m2
-    return areas | {"logic": n_gates(counts.engine.n_macs, tech) * tech["gate_area"] * tech["area_scale"] / tech["utilisation"]}
+    return areas | {"logic": n_gates(counts, tech) * tech["gate_area"] * tech["area_scale"] / tech["utilisation"]}
 
 
 def access_energy(name: str, memory: Memory, engine: Engine, area_m2: Value, tech: Technology) -> tuple[Value, Value]:
@@ -86,8 +69,7 @@ def frame_energy(counts: Counts, tech: Technology) -> dict[str, Value]:
         read, write = access_energy(name, part, engine, areas[name], tech)
         memory[name] = part.reads * read + part.writes * write
     parts = {
-        "mac": sum(n * mac_energy(bits, engine.activation_bits, tech) for bits, n in counts.macs_by_bits.items()),
-        **{name: counts.cycles * energy for name, energy in cycle_energy(engine.n_macs, tech).items()},
+        **core_energy(counts, tech),
         "weight_memory": memory["weights"],
         "activation_memory": memory["activations"],
         "index_bias_memory": memory["index"] + memory["bias"] + memory["table"],
@@ -101,7 +83,7 @@ def leakage(counts: Counts, tech: Technology, supply_v: Value, temperature_k: fl
     for name, part in _filled(counts).items():
         n_banks, bank = banks(name, part, counts.engine, tech.node_nm)
         memory = memory + n_banks * (bank.leakage_w * warmth + tech["sram_gate"] * bank.gate_leakage_w)
-    logic = tech["gate_leakage"] * n_gates(counts.engine.n_macs, tech) * warmth
+    logic = tech["gate_leakage"] * n_gates(counts, tech) * warmth
     return {
         "memory_leakage": tech["sram_leakage"] * memory * leakage_fade(supply_v, tech["sram_supply"], tech),
         "logic_leakage": logic * leakage_fade(supply_v, tech["nominal_supply"], tech),

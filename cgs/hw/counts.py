@@ -163,7 +163,9 @@ class Counts:
         macs: multiply-accumulates a frame.
         macs_by_bits: the same by bits of the weight.
         mac_cycles: cycles in which products are formed.
+        passes: groups of at most as many outputs as there are MACs.
         cycles: all cycles.
+        size_bits, acc_bits: of the engine's counters, and of an accumulator that no sum of so many products leaves.
         memories: weights, index, bias, table (of layers), activations.
         layers: macs and cycles of each layer.
     """
@@ -172,7 +174,10 @@ class Counts:
     macs: int = 0
     macs_by_bits: dict[int, int] = field(default_factory=dict)
     mac_cycles: int = 0
+    passes: int = 0
     cycles: int = 0
+    size_bits: int = 0
+    acc_bits: int = 0
     memories: dict[str, Memory] = field(default_factory=dict)
     layers: list[dict[str, int]] = field(default_factory=list)
 
@@ -230,7 +235,10 @@ def count(shapes: Sequence[LayerShape], engine: Engine, new_inputs: int | None =
     weights = counts.memories["weights"] = Memory(groups * engine.n_macs * weight_bits)
     counts.memories["index"] = Memory(max([1, *(shape.index_bits for shape in shapes)]))
     counts.memories["bias"] = Memory(engine.bias_bits)
-    table_bits = TABLE_BITS + TABLE_SIZES * max(shape.size for shape in shapes).bit_length()
+    counts.size_bits = max(shape.size for shape in shapes).bit_length()
+    fan_in = max(row.n_inputs for shape in shapes for row in shape.rows)
+    counts.acc_bits = max(weight_bits + engine.activation_bits + max(fan_in - 1, 1).bit_length(), engine.bias_bits)
+    table_bits = TABLE_BITS + TABLE_SIZES * counts.size_bits
     counts.memories["table"] = Memory(table_bits, len(shapes), len(shapes) * table_bits, len(shapes))
     counts.memories["activations"] = Memory(engine.values_per_word * engine.activation_bits)
     for shape in shapes:
@@ -251,6 +259,7 @@ def _count_layer(shape: LayerShape, counts: Counts, hidden: bool) -> None:
     counts.macs += macs
     counts.macs_by_bits[shape.bits] = counts.macs_by_bits.get(shape.bits, 0) + macs
     counts.mac_cycles += mac_cycles
+    counts.passes += sum(passes)
     counts.cycles += cycles
     counts.layers.append({"n_in": shape.n_in, "n_out": shape.n_out, "macs": macs, "mac_cycles": mac_cycles, "cycles": cycles})
     memories["weights"].used_bits += macs * shape.bits

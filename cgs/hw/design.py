@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgs.base.errors import ConfigError
+from cgs.hw.logic import Core, address_bits
 from cgs.hw.counts import TABLE_BITS, TABLE_SIZES, Counts, Engine, count, layer_shape
 from cgs.quant.model import PackedLayer, PackedModel
 
@@ -58,6 +59,15 @@ class Design:
             "table": TABLE_BITS + TABLE_SIZES * self.size_bits,
             "values": self.engine.values_per_word * self.engine.activation_bits,
         }
+
+    @property
+    def core(self) -> Core:
+        """What the size of the core depends on."""
+        engine, words = self.engine, (self.table_words, self.weight_words, self.bias_words, self.index_words, self.index_words)
+        return Core(
+            engine.n_macs, engine.weight_bits, engine.activation_bits, self.acc_bits, self.size_bits, self.index_bits,
+            engine.values_per_word, self.groups_per_word, sum(map(address_bits, words)),
+        )  # fmt: skip
 
     def parameters(self) -> dict[str, int]:
         """Parameters of the module `cgs_engine`."""

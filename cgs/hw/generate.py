@@ -10,6 +10,7 @@ import numpy as np
 from cgs.base.errors import ShapeError
 from cgs.hw.counts import Counts
 from cgs.hw.design import MEMORIES, Design, count_model, images, input_words, result_bits
+from cgs.hw.logic import address_bits
 from cgs.quant.engine import IntegerEngine
 from cgs.quant.model import PackedModel
 
@@ -63,11 +64,6 @@ def core_script(design: Design) -> str:
     parameters |= {f"{name}AddressBits": address_bits(number) for name, number in words.items()}
     set_each = " ".join(f"-set {name} {value}" for name, value in parameters.items())
     return f"# Made from a packed model: the parameters of its engine's core.\nchparam {set_each} -set ClockGating 1'b{int(design.clock_gating)} cgs_core\n"
-
-
-def address_bits(words: int) -> int:
-    """Bits of an address of so many words, at least 1."""
-    return max(1, (words - 1).bit_length())
 
 
 def write_images(model: PackedModel, design: Design, spliced: np.ndarray, out: Path) -> int:

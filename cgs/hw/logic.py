@@ -1,0 +1,220 @@
+"""Gates and switching energy of the engine's core, its memories left out: closed forms in its parameters, fitted to runs of the tools.
+
+Owns the forms and their fits. Gates: designs of random parameters, synthesised with Yosys (logic_gates.tsv). Energy: networks at gate level, each
+net's changes counted while they compute frames of speech (logic_energy.tsv). Flip-flops are counted exactly. What is fitted:
+
+    gates       mac: MACs, MACs x weight bits x operand bits, MACs x accumulator bits; operands, control, output: see `_gate_terms`
+    energy      mac: a product whose operand is not zero, by weight bits x operand bits and by accumulator bits; control: cycles of each kind;
+                operands: cycles; output: outputs and passes; clock: flip-flops x cycles
+
+Energies hold at 1 V and the node of the library, without wires and glitches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from cgs.hw.counts import Counts
+from cgs.hw.sram import HELD_OUT_PARTS
+
+GATES = Path(__file__).with_name("logic_gates.tsv")
+ENERGY = Path(__file__).with_name("logic_energy.tsv")
+PARTS = ("mac", "operands", "control", "output")
+LIBRARY = "nangate45_typ"
+"""Of the rows that are fitted; the others compare."""
+STATE_FLOPS = 7 + 19
+"""The state, one flip-flop each, and the flags, shifts and widths of a layer."""
+
+
+@dataclass(frozen=True)
+class Core:
+    """What the core's size depends on.
+
+    Args:
+        n_macs: multiply-accumulate units.
+        weight_bits, value_bits, acc_bits: of a weight, of an activation, of an accumulator.
+        size_bits: of the counters of inputs, outputs and blocks.
+        index_bits: of a block index.
+        values_per_word, groups_per_word: values of an activation word, cycles that a weight word lasts.
+        address_bits: of the table, the weights and the biases, and twice those of the indices, together.
+    """
+
+    n_macs: int
+    weight_bits: int
+    value_bits: int
+    acc_bits: int
+    size_bits: int
+    index_bits: int
+    values_per_word: int
+    groups_per_word: int
+    address_bits: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a frame asks of it.
+
+    Args:
+        cycles: all of them.
+        mac_cycles: those in which products are formed.
+        outputs, passes: values computed, and groups of at most as many as there are MACs.
+        nonzero: share of the products whose activation is not zero.
+    """
+
+    cycles: float
+    mac_cycles: float
+    outputs: float
+    passes: float
+    nonzero: float
+
+
+def address_bits(words: int) -> int:
+    """Bits of an address of so many words, at least 1."""
+    return max(1, (words - 1).bit_length())
+
+
+def core_of(counts: Counts) -> Core:
+    """The core of a counted engine."""
+    engine, memories = counts.engine, counts.memories
+    bits = {name: address_bits(memory.n_words) for name, memory in memories.items()}
+    weight_bits = max(engine.weight_bits, *counts.macs_by_bits)
+    return Core(
+        engine.n_macs, weight_bits, engine.activation_bits, counts.acc_bits, counts.size_bits, memories["index"].word_bits,
+        engine.values_per_word, engine.groups_per_word(weight_bits), bits["table"] + bits["weights"] + bits["bias"] + 2 * bits["index"],
+    )  # fmt: skip
+
+
+def flip_flops(core: Core) -> int:
+    """Flip-flops, all that Yosys finds: sums, output word, the layer's row of the table, counters, addresses."""
+    choosing = sum((n - 1).bit_length() for n in (core.values_per_word, core.n_macs)) + 2 * (core.groups_per_word - 1).bit_length()
+    return core.n_macs * core.acc_bits + (core.values_per_word - 1) * core.value_bits + 10 * core.size_bits + core.address_bits + choosing + STATE_FLOPS
+
+
+def gates(core: Core) -> dict[str, float]:
+    """NAND2 equivalents of each of PARTS."""
+    terms = _gate_terms(core)
+    return {part: sum(t * c for t, c in zip(terms[part], found.tolist(), strict=True)) for part, found in _fitted_gates().items()}
+
+
+def energy(core: Core, work: Work) -> dict[str, float]:
+    """Energy of a frame, J, at 1 V, of each of PARTS and of the clock."""
+    terms = _energy_terms(core, work)
+    return {part: sum(t * c for t, c in zip(terms[part], found.tolist(), strict=True)) for part, found in _fitted_energy().items()}
+
+
+def _gate_terms(core: Core) -> dict[str, list[float]]:
+    n, acc, size = core.n_macs, core.acc_bits, core.size_bits
+    return {
+        "mac": [n, n * core.weight_bits * (core.value_bits + 1), n * acc],
+        "operands": [n * acc, core.values_per_word * core.value_bits, n * core.weight_bits * (core.groups_per_word - 1)],
+        "control": [1, size, size * core.index_bits, n],
+        "output": [1, acc, core.values_per_word * core.value_bits],
+    }
+
+
+def _energy_terms(core: Core, work: Work) -> dict[str, list[float]]:
+    products = work.mac_cycles * core.n_macs * work.nonzero
+    return {
+        "mac": [products * core.weight_bits * (core.value_bits + 1), products * core.acc_bits],
+        "operands": [work.cycles * core.value_bits],
+        "control": [work.mac_cycles * core.size_bits, (work.cycles - work.mac_cycles) * core.size_bits],
+        "output": [work.outputs * core.acc_bits, work.passes * core.acc_bits],
+        "clock": [work.cycles * flip_flops(core)],
+    }
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run of a table: its library or network, the core, the frame's work where it computed any, and what was found, by part."""
+
+    name: str
+    core: Core
+    work: Work | None
+    found: dict[str, float]
+
+
+@lru_cache
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """Rows of GATES or ENERGY; the columns are named after the fields of `Core` and `Work`, and after the parts."""
+    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    rows = []
+    for cells in lines[1:]:
+        entry = dict(zip(lines[0], cells, strict=True))
+        name = entry.pop("name")
+        core = Core(**{field.name: int(entry.pop(field.name)) for field in fields(Core)})
+        work = Work(**{field.name: float(entry.pop(field.name)) for field in fields(Work)}) if "cycles" in entry else None
+        rows.append(Row(name, core, work, {part: float(value) for part, value in entry.items()}))
+    return tuple(rows)
+
+
+def _fit(terms: list[list[float]], found: list[float]) -> np.ndarray:
+    """Coefficients of the least relative error."""
+    matrix = np.array(terms) / np.array(found)[:, None]
+    return np.linalg.lstsq(matrix, np.ones(len(found)), rcond=None)[0]
+
+
+def _fits(rows: list[Row]) -> dict[str, np.ndarray]:
+    """Coefficients of each part."""
+    terms = [_terms(row) for row in rows]
+    return {part: _fit([term[part] for term in terms], [row.found[part] for row in rows]) for part in terms[0]}
+
+
+def _terms(row: Row) -> dict[str, list[float]]:
+    return _energy_terms(row.core, row.work) if row.work else _gate_terms(row.core)
+
+
+@lru_cache
+def _fitted_gates() -> dict[str, np.ndarray]:
+    return _fits([row for row in read_rows(GATES) if row.name == LIBRARY])
+
+
+@lru_cache
+def _fitted_energy() -> dict[str, np.ndarray]:
+    return _fits(list(read_rows(ENERGY)))
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Relative errors |form / run - 1| of a part: over the runs, and over those left out of the fit."""
+
+    median: float
+    largest: float
+    held_out_median: float
+    held_out_largest: float
+
+
+def gate_errors() -> dict[str, Errors]:
+    """Of PARTS and of all gates together; a fifth of the designs is held out at a time."""
+    rows = [row for row in read_rows(GATES) if row.name == LIBRARY]
+    return _errors(rows, [part % HELD_OUT_PARTS for part in range(len(rows))])
+
+
+def energy_errors() -> dict[str, Errors]:
+    """Of PARTS, the clock and all together; the runs of one network are held out at a time."""
+    rows = list(read_rows(ENERGY))
+    names = sorted({row.name for row in rows})
+    return _errors(rows, [names.index(row.name) for row in rows])
+
+
+def _errors(rows: list[Row], folds: list[int]) -> dict[str, Errors]:
+    fitted = _off(rows, _fits(rows))
+    held_out: dict[str, list[float]] = {part: [] for part in fitted}
+    for fold in sorted(set(folds)):
+        inside, outside = ([row for row, its in zip(rows, folds, strict=True) if (its == fold) == out] for out in (False, True))
+        for part, errors in _off(outside, _fits(inside)).items():
+            held_out[part] += errors
+    ends = {part: [end for errors in (fitted[part], held_out[part]) for end in (np.median(errors), max(errors))] for part in fitted}
+    return {part: Errors(*map(float, found)) for part, found in ends.items()}
+
+
+def _off(rows: list[Row], fits: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    off: dict[str, list[float]] = {part: [] for part in (*fits, "all")}
+    for row in rows:
+        told = {part: float(np.dot(terms, fits[part])) for part, terms in _terms(row).items()}
+        for part in fits:
+            off[part].append(abs(told[part] / row.found[part] - 1))
+        off["all"].append(abs(sum(told.values()) / sum(row.found[part] for part in fits) - 1))
+    return off
