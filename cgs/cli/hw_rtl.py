@@ -28,6 +28,9 @@ def add_command(commands: Any) -> None:
     p.add_argument("--wake-cycles", type=int, default=0, metavar="N", help="memories sleep between frames, and wake so long before one (default: 0, never)")
     p.add_argument("--clock-gating", action="store_true", help="gate the clocks of accumulators and outputs")
     p.add_argument("--simulate", action="store_true", help="build the bench with Verilator and run it")
+    p.add_argument("--synthesise", action="store_true", help="count the gates of the core with Yosys, in the cells of --liberty or in generic ones")
+    p.add_argument("--switching", action="store_true", help="also simulate those gates, and price every change of a net in the cells of --liberty")
+    p.add_argument("--liberty", type=Path, metavar="FILE", help="a library of standard cells (.lib)")
     p.set_defaults(run=run)
 
 
@@ -37,8 +40,15 @@ def run(args: argparse.Namespace) -> int:
     from cgs.base.files import new_directory
     from cgs.hw.design import design_engine
     from cgs.hw.generate import write_images, write_rtl
+    from cgs.hw.liberty import read_liberty
     from cgs.hw.simulate import simulate
+    from cgs.hw.switching import measure
+    from cgs.hw.switching_show import table
+    from cgs.hw.synthesis import synthesise
 
+    library = read_liberty(args.liberty) if args.liberty else None
+    if args.switching and not library:
+        raise ConfigError("--switching: energy needs the cells of a library", "give --liberty FILE")
     if args.n_frames < 1:
         raise ConfigError(f"--n-frames {args.n_frames}: nothing to simulate", "give 1 or more")
     model, frames = _model_and_frames(args)
@@ -51,7 +61,12 @@ def run(args: argparse.Namespace) -> int:
     if args.simulate:
         done = simulate(args.out, args.out / "images")
         print(f"simulated: {done.frames} frames bit for bit as the integer engine, each in {done.cycles} cycles, with the accesses that were counted")
-    elif not shutil.which("verilator"):
+    if args.synthesise:
+        gates = synthesise(args.out, args.liberty)
+        print(f"synthesised: {gates.equivalents:.0f} gate equivalents without memories, {sum(gates.cells.values())} cells, in {gates.netlist}")
+    if library and args.switching:
+        print(table(measure(args.out, model, design, frames, library)), end="")
+    if not shutil.which("verilator"):
         print("note: make in that directory needs verilator, which is not here", file=sys.stderr)
     return 0
 

@@ -61,7 +61,7 @@ def text() -> str:
     """The file that freezes the calibration."""
     overhead = float(calibrate(load_technology(KEYWORD.node, calibration=None)))
     return f'''# Made by: python -m cgs.hw.calibration
-# SHA-256 of technology.toml and sram_grid.tsv, and of the chip as cgs/hw/chips.py assumes it
+# SHA-256 of technology.toml and of the runs behind memories and logic, and of the chip as cgs/hw/chips.py assumes it
 figures_sha256 = "{figures_digest()}"
 assumptions_sha256 = "{assumptions_digest()}"
 

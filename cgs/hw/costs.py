@@ -9,7 +9,7 @@ import numpy as np
 
 from cgs.hw import logic
 from cgs.hw.counts import Counts, Engine, Memory
-from cgs.hw.logic import Work, core_of
+from cgs.hw.logic import core_of, work_of
 from cgs.hw.sram import Macro, macro
 from cgs.hw.supply import ROOM_TEMPERATURE_K, leakage_fade, leakage_warmth, relative_delay
 from cgs.hw.technology import Technology, Value
@@ -21,8 +21,8 @@ COMPONENTS = DYNAMIC + LEAKAGE
 
 def core_energy(counts: Counts, tech: Technology) -> dict[str, Value]:
     """Dynamic energy of the core in a frame, J, at 1 V: products and their sums with the choice of their operands, sequence, results, clock."""
-    work = Work(counts.cycles, counts.mac_cycles, counts.memories["bias"].reads, counts.passes, np.minimum(tech["nonzero"], 1.0))
-    found = logic.energy(core_of(counts), work)
+    share = np.minimum(tech["nonzero"], 1.0) if counts.nonzero is None else counts.nonzero
+    found = logic.energy(core_of(counts), work_of(counts, share))
     mac = tech["glitches"] * (found["mac"] + found["operands"])
     parts = {"mac": mac, "control": found["control"], "output": found["output"], "clock": tech["clock_tree"] * found["clock"]}
     return {name: tech["logic_energy"] * tech["energy_scale"] * energy for name, energy in parts.items()}

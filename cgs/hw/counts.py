@@ -165,6 +165,7 @@ class Counts:
         mac_cycles: cycles in which products are formed.
         passes: groups of at most as many outputs as there are MACs.
         cycles: all cycles.
+        nonzero: share of the products that are not zero, where that is known.
         size_bits, acc_bits: of the engine's counters, and of an accumulator that no sum of so many products leaves.
         memories: weights, index, bias, table (of layers), activations.
         layers: macs and cycles of each layer.
@@ -176,6 +177,7 @@ class Counts:
     mac_cycles: int = 0
     passes: int = 0
     cycles: int = 0
+    nonzero: float | None = None
     size_bits: int = 0
     acc_bits: int = 0
     memories: dict[str, Memory] = field(default_factory=dict)

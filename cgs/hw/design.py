@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgs.base.errors import ConfigError
-from cgs.hw.logic import Core, address_bits
 from cgs.hw.counts import TABLE_BITS, TABLE_SIZES, Counts, Engine, count, layer_shape
+from cgs.hw.logic import Core, address_bits
 from cgs.quant.model import PackedLayer, PackedModel
 
 MEMORIES = ("weights", "index", "bias", "table")

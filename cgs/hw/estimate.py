@@ -57,7 +57,7 @@ def estimate(packed: PackedLike, options: HardwareOptions, engine: Engine | None
 
 
 def count_packed(packed: PackedLike, n_macs: int, engine: Engine | None = None) -> Counts:
-    """Counts of a packed model on an engine of `n_macs`, with the widths of activations and biases that the model states."""
+    """Counts of a packed model on an engine of `n_macs`, with the widths of activations and biases, and the activity, that the model states."""
     layers = packed.layers
     if not layers:
         raise ConfigError("a model without layers", "pack a trained network")
@@ -67,7 +67,7 @@ def count_packed(packed: PackedLike, n_macs: int, engine: Engine | None = None) 
         activation_bits=max(int(getattr(layer, "input_bits", Engine.activation_bits)) for layer in layers),
         bias_bits=max(int(getattr(layer, "bias_bits", Engine.bias_bits)) for layer in layers),
     )
-    return count([layer_shape(layer) for layer in layers], engine, _new_inputs(packed))
+    return replace(count([layer_shape(layer) for layer in layers], engine, _new_inputs(packed)), nonzero=getattr(packed, "meta", {}).get("nonzero"))
 
 
 def _minimum(counts: Counts, tech: Technology, rate: float, temperature_k: float) -> dict[str, Any] | None:

@@ -4,16 +4,18 @@ Owns the forms and their fits. Gates: designs of random parameters, synthesised 
 net's changes counted while they compute frames of speech (logic_energy.tsv). Flip-flops are counted exactly. What is fitted:
 
     gates       mac: MACs, MACs x weight bits x operand bits, MACs x accumulator bits; operands, control, output: see `_gate_terms`
-    energy      mac: a product whose operand is not zero, by weight bits x operand bits and by accumulator bits; control: cycles of each kind;
-                operands: cycles; output: outputs and passes; clock: flip-flops x cycles
+    energy      mac: products that are not zero, by weight bits x operand bits and by accumulator bits, and the sums that begin anew with a pass;
+                operands: cycles; control: cycles with products and without; output: outputs and passes; clock: flip-flops x cycles
 
 Energies hold at 1 V and the node of the library, without wires and glitches."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,14 +63,14 @@ class Work:
         cycles: all of them.
         mac_cycles: those in which products are formed.
         outputs, passes: values computed, and groups of at most as many as there are MACs.
-        nonzero: share of the products whose activation is not zero.
+        nonzero: share of the products that are not zero; a number, or one number a draw.
     """
 
     cycles: float
     mac_cycles: float
     outputs: float
     passes: float
-    nonzero: float
+    nonzero: Any
 
 
 def address_bits(words: int) -> int:
@@ -87,6 +89,11 @@ def core_of(counts: Counts) -> Core:
     )  # fmt: skip
 
 
+def work_of(counts: Counts, share: Any) -> Work:
+    """What a frame asks of the core; the share of the products that are not zero may be an array of draws."""
+    return Work(counts.cycles, counts.mac_cycles, counts.memories["bias"].reads, counts.passes, share)
+
+
 def flip_flops(core: Core) -> int:
     """Flip-flops, all that Yosys finds: sums, output word, the layer's row of the table, counters, addresses."""
     choosing = sum((n - 1).bit_length() for n in (core.values_per_word, core.n_macs)) + 2 * (core.groups_per_word - 1).bit_length()
@@ -95,14 +102,16 @@ def flip_flops(core: Core) -> int:
 
 def gates(core: Core) -> dict[str, float]:
     """NAND2 equivalents of each of PARTS."""
-    terms = _gate_terms(core)
-    return {part: sum(t * c for t, c in zip(terms[part], found.tolist(), strict=True)) for part, found in _fitted_gates().items()}
+    return _priced(_gate_terms(core), _fitted_gates())
 
 
-def energy(core: Core, work: Work) -> dict[str, float]:
+def energy(core: Core, work: Work) -> dict[str, Any]:
     """Energy of a frame, J, at 1 V, of each of PARTS and of the clock."""
-    terms = _energy_terms(core, work)
-    return {part: sum(t * c for t, c in zip(terms[part], found.tolist(), strict=True)) for part, found in _fitted_energy().items()}
+    return _priced(_energy_terms(core, work), _fitted_energy())
+
+
+def _priced(terms: Mapping[str, Sequence[Any]], fits: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    return {part: sum(term * price for term, price in zip(terms[part], fit.tolist(), strict=True)) for part, fit in fits.items()}
 
 
 def _gate_terms(core: Core) -> dict[str, list[float]]:
@@ -118,7 +127,7 @@ def _gate_terms(core: Core) -> dict[str, list[float]]:
 def _energy_terms(core: Core, work: Work) -> dict[str, list[float]]:
     products = work.mac_cycles * core.n_macs * work.nonzero
     return {
-        "mac": [products * core.weight_bits * (core.value_bits + 1), products * core.acc_bits],
+        "mac": [products * core.weight_bits * (core.value_bits + 1), products * core.acc_bits, work.passes * core.n_macs * core.acc_bits],
         "operands": [work.cycles * core.value_bits],
         "control": [work.mac_cycles * core.size_bits, (work.cycles - work.mac_cycles) * core.size_bits],
         "output": [work.outputs * core.acc_bits, work.passes * core.acc_bits],
@@ -213,7 +222,7 @@ def _errors(rows: list[Row], folds: list[int]) -> dict[str, Errors]:
 def _off(rows: list[Row], fits: dict[str, np.ndarray]) -> dict[str, list[float]]:
     off: dict[str, list[float]] = {part: [] for part in (*fits, "all")}
     for row in rows:
-        told = {part: float(np.dot(terms, fits[part])) for part, terms in _terms(row).items()}
+        told = _priced(_terms(row), fits)
         for part in fits:
             off[part].append(abs(told[part] / row.found[part] - 1))
         off["all"].append(abs(sum(told.values()) / sum(row.found[part] for part in fits) - 1))

@@ -12,12 +12,11 @@ import numpy as np
 
 from cgs.base.files import read_json, write_json
 from cgs.hw.activity import parts_of, read_toggles
-from cgs.hw.counts import Counts, layer_shape
 from cgs.hw.design import Design, count_model
 from cgs.hw.liberty import Library
-from cgs.hw.logic import Work
+from cgs.hw.logic import work_of
 from cgs.hw.simulate import make
-from cgs.quant.engine import IntegerEngine
+from cgs.quant.engine import nonzero_share
 from cgs.quant.model import PackedModel
 
 SWITCHING = "switching.json"
@@ -42,32 +41,8 @@ def measure(directory: Path, model: PackedModel, design: Design, spliced: np.nda
         "supply_v": library.supply,
         "frames": len(spliced),
         "core": asdict(design.core),
-        "work": asdict(work_of(counts, nonzero(model, spliced, design.engine.n_macs))),
+        "work": asdict(work_of(counts, nonzero_share(model, spliced))),
         "parts": {name: asdict(part) for name, part in parts.items()},
     }
     write_json(directory / SWITCHING, told)
     return told
-
-
-def work_of(counts: Counts, share: float) -> Work:
-    """What a frame asks of the core, with a share of its activations that are not zero."""
-    return Work(counts.cycles, counts.mac_cycles, counts.memories["bias"].reads, counts.passes, share)
-
-
-def nonzero(model: PackedModel, spliced: np.ndarray, n_macs: int) -> float:
-    """Share of the activations that meet a weight and are not zero, each as often as it is used.
-
-    Args:
-        model: a feed-forward network.
-        spliced: (T, n_in) float, normalised and spliced features.
-        n_macs: of the engine; an activation is used once a pass.
-    """
-    used = total = 0.0
-    for layer, values in zip(model.layers, IntegerEngine(model).integers(spliced), strict=False):
-        uses = np.zeros(layer.n_in)
-        for row in layer_shape(layer).rows:
-            for start, width in zip(row.starts, row.widths, strict=True):
-                uses[start : start + width] += -(-row.n_outputs // n_macs)
-        used += float(((values != 0) @ uses).sum())
-        total += float(uses.sum()) * len(values)
-    return used / total if total else 0.0

@@ -14,6 +14,7 @@ import numpy as np
 
 from cgs.base.errors import FormatError
 from cgs.base.files import digest_of
+from cgs.hw.logic import ENERGY, GATES
 from cgs.hw.sram import GRID
 
 TABLE = Path(__file__).with_name("technology.toml")
@@ -56,7 +57,7 @@ class Technology:
     Args:
         node: "40nm" or "65nm".
         figures: by name, those of the node and those that all nodes share.
-        reference: conditions at which the shared logic figures hold: logic_node in nm, mac_supply_v, engine_supply_v.
+        reference: what the shared logic figures hold at: logic_node in nm.
         values: by name, what the laws compute with.
     """
 
@@ -111,8 +112,8 @@ def load_technology(node: str, path: Path = TABLE, calibration: Path | None = CA
 
 
 def figures_digest(path: Path = TABLE) -> str:
-    """SHA-256 of what a calibration rests on: the table's values and the SRAM grid."""
-    return digest_of([_read(path), GRID.read_text(encoding="utf-8")])
+    """SHA-256 of what a calibration rests on: the table's values and the runs that memories and logic are fitted to."""
+    return digest_of([_read(path), *(runs.read_text(encoding="utf-8") for runs in (GRID, GATES, ENERGY))])
 
 
 def table_digest(path: Path = TABLE) -> str:

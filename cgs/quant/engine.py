@@ -131,3 +131,33 @@ def _padded(x: np.ndarray, layer: _Layer) -> np.ndarray:
     padded = np.zeros((layer.n_rows_in, x.shape[1]), dtype=layer.dtype)
     padded[: x.shape[0]] = x
     return padded
+
+
+def nonzero_share(model: PackedModel, spliced: np.ndarray) -> float:
+    """Share of a frame's products that are not zero, neither their activation nor their weight, which is what the energy of multiplying goes with.
+
+    Args:
+        model: a packed model.
+        spliced: (T, D) float, as for `IntegerEngine.logits`.
+    Raises: as `IntegerEngine.logits`.
+    """
+    moving = total = 0.0
+    for layer, values in zip(model.layers, IntegerEngine(model).integers(spliced), strict=False):
+        weights, kept = _by_input(layer)
+        moving += float(((values != 0) @ weights.reshape(-1, layer.n_below).sum(axis=0)).sum())  # of all frames that a layer reads
+        total += float(kept.sum()) * len(values)
+    return moving / total if total else 0.0
+
+
+def _by_input(layer: PackedLayer) -> tuple[np.ndarray, np.ndarray]:
+    """(n_in,) numbers of the weights of each input that are not zero, and of all that are kept."""
+    if layer.kept is None:
+        return (layer.weights != 0).sum(axis=0), np.full(layer.n_in, layer.n_out)
+    nonzero, kept = np.zeros((2, layer.n_in), dtype=np.int64)
+    for row, columns in enumerate(layer.kept):
+        n_outputs = min(layer.block, layer.n_out - row * layer.block)
+        for block, column in zip(layer.weights[row], columns, strict=True):
+            inputs = slice(int(column) * layer.block_in, min((int(column) + 1) * layer.block_in, layer.n_in))
+            nonzero[inputs] += (block[:n_outputs] != 0).sum(axis=0)[: inputs.stop - inputs.start]
+            kept[inputs] += n_outputs
+    return nonzero, kept

@@ -17,7 +17,7 @@ from cgs.nn.data import ExampleSet
 from cgs.nn.layers import Network
 from cgs.nn.train import Examples, evaluate, train
 from cgs.quant.build import choose_formats, quantise, sample_activations
-from cgs.quant.engine import IntegerEngine
+from cgs.quant.engine import IntegerEngine, nonzero_share
 from cgs.quant.mixed import Lowering, lower_bits
 from cgs.quant.mixed_blocks import BlockBits, lower_blocks
 from cgs.quant.model import PackedModel
@@ -146,12 +146,23 @@ def engine_difference(model: PackedModel, network: FakeQuantised, examples: Exam
         network: from `Packing`.
         examples: for the frames, evenly spread over the held-out ones.
     """
-    inputs = examples.held_out.batch(examples.held_out.spread(CHECKED_FRAMES)).inputs
+    inputs = _checked(examples)
     with torch.inference_mode():
         expected = network.eval()(inputs).flatten(0, -2).numpy()
     engine = IntegerEngine(model)
     found = engine.logits(inputs.numpy()) if inputs.ndim == 2 else np.concatenate([engine.logits(rows) for rows in inputs.numpy()])
     return float(np.abs(found - expected).max())
+
+
+def held_out_nonzero(model: PackedModel, examples: Examples) -> float:
+    """Share of the products of held-out frames that are not zero; see `nonzero_share`."""
+    inputs = _checked(examples).numpy()
+    return nonzero_share(model, inputs) if inputs.ndim == 2 else float(np.mean([nonzero_share(model, rows) for rows in inputs]))
+
+
+def _checked(examples: Examples) -> torch.Tensor:
+    """Inputs of frames evenly spread over the held-out ones: (T, D), or (N, T, D) where layers read several frames."""
+    return examples.held_out.batch(examples.held_out.spread(CHECKED_FRAMES)).inputs
 
 
 def _score(network: Network, examples: Examples) -> dict[str, float]:

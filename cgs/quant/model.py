@@ -203,7 +203,8 @@ class PackedModel:
 
     Args:
         layers: each takes what the one before gives.
-        meta: small JSON-like dict: task, system, seed, features (kind, cmvn, left, right), classes.
+        meta: small JSON-like dict: task, system, seed, features (kind, cmvn, left, right), classes, nonzero (share of the products of held-out
+            frames that are not zero).
         storage: how the file holds weights: "plain", with two precisions where that takes fewer bytes ("mixed"), or each layer's in the form of
             fewest bytes ("smallest"). It changes nothing that is computed.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TITLE = "packed fixed-point models"
 DESCRIPTION = ("task", "system", "method", "seed", "features", "classes")
-"""What the file says of a network, out of its model.json."""
+"""What the file says of a network, out of its model.json; and the share of its products that are not zero."""
 UNUSED = {"epochs", "learning_rate", "min_learning_rate", "patience", "dropout", "left_context", "right_context", "smooth_frames", "window_frames", "average"}
 """Training options that fine-tuning does not read: it has its own, or they are the network's."""
 
@@ -69,7 +69,7 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
     from cgs.nn.network import load_network
     from cgs.nn.step import frame_loss
     from cgs.nn.system import view_of
-    from cgs.quant.finetune import engine_difference, pack_network, tuning_options
+    from cgs.quant.finetune import engine_difference, held_out_nonzero, pack_network, tuning_options
     from cgs.quant.packed import read_packed, write_packed
     from cgs.quant.sizes import sizes
 
@@ -87,7 +87,8 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
         if (teacher := exp.teacher_unit(name, seed)) and examples.objective is frame_loss:
             examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, network.spec.n_out, tuning.matmul))
         packing = pack_network(network, examples, system.bits_by_layer, options, tuning, seed, out, exp.device, exp.curves_dir(7, name, seed))
-        write_packed(out / "model.cgs", replace(packing.model, meta={key: facts[key] for key in DESCRIPTION}, storage=options.file_storage))
+        told = {key: facts[key] for key in DESCRIPTION} | {"nonzero": round(held_out_nonzero(packing.model, examples), 3)}
+        write_packed(out / "model.cgs", replace(packing.model, meta=told, storage=options.file_storage))
         model = read_packed(out / "model.cgs")
         found = {
             "n_weights_kept": network.n_weights_kept,  # without the weights that a pruned dense layer holds as zeros
