@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cgs.hw.costs import ACCUMULATOR_BITS, area, banks, frame_energy, leakage
+from cgs.hw.costs import area, banks, frame_energy, leakage
 from cgs.hw.counts import Counts
 from cgs.hw.supply import ROOM_TEMPERATURE_K
 from cgs.hw.technology import Technology
@@ -88,8 +88,8 @@ def system_of(counts: Counts, tech: Technology, supply_v: float, frames_per_s: f
         temperature_k: of the chip, K.
     """
     cycle_s, areas = 1 / (counts.cycles * frames_per_s), area(counts, tech)
-    leaks = {name: leakage(replace(counts, memories={name: memory}), tech, supply_v, temperature_k) for name, memory in counts.memories.items()}
-    memories = [_memory(name, counts, tech, supply_v, areas[name], cycle_s * leaks[name]["memory_leakage"]) for name in leaks if name in areas]
+    leaks = {name: leakage(_alone(name, counts), tech, supply_v, temperature_k)["memory_leakage"] for name in counts.memories}
+    memories = [_memory(name, counts, tech, supply_v, areas[name], cycle_s * leaks[name]) for name in leaks if name in areas]
     units = [_unit(name, counts, energy * supply_v**2) for name, energy in frame_energy(counts, tech).items() if not name.endswith(MEMORY)]
     leak_j = cycle_s * leakage(counts, tech, supply_v, temperature_k)["logic_leakage"]
     logic = Component("logic", "logic", {}, _rounded(areas["logic"]), {LEAK: counts.cycles}, {LEAK: _rounded(leak_j)})
@@ -117,6 +117,11 @@ def _action(name: str, energy_pj: float) -> dict[str, Any]:
     return {"name": name, "arguments": {}, "energy": energy_pj}
 
 
+def _alone(name: str, counts: Counts) -> Counts:
+    """An engine that has one of its memories only."""
+    return replace(counts, memories={other: part if other == name else replace(part, n_words=0) for other, part in counts.memories.items()})
+
+
 def _memory(name: str, counts: Counts, tech: Technology, supply_v: float, area_m2: float, leak_j: float) -> Component:
     memory = counts.memories[name]
     idle = {other: replace(unused, reads=0, writes=0) for other, unused in counts.memories.items()}
@@ -135,7 +140,7 @@ def _unit(name: str, counts: Counts, frame_j: float) -> Component:
     """A part of the logic, which acts in every cycle; the MACs, with every product of whatever width."""
     if name != "mac":
         return Component(name, name, {}, 0.0, {"cycle": counts.cycles}, {"cycle": _rounded(frame_j / counts.cycles)})
-    attributes = {"multiplier_width": max(counts.engine.activation_bits, *counts.macs_by_bits), "adder_width": ACCUMULATOR_BITS, "n_macs": counts.engine.n_macs}
+    attributes = {"multiplier_width": max(counts.engine.activation_bits, *counts.macs_by_bits), "adder_width": counts.acc_bits, "n_macs": counts.engine.n_macs}
     return Component(name, "intmac", attributes, 0.0, {"compute": counts.macs}, {"compute": _rounded(frame_j / counts.macs)})
 
 

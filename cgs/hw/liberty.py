@@ -127,7 +127,7 @@ def parse(text: str, path: Path) -> Group:
 
 
 def _cell(cell: Group, capacitance: float, watt: float, templates: dict[str, Group]) -> Cell:
-    pins = {}
+    pins: dict[str, Pin] = {}
     for holder in (cell, *cell.of("bundle"), *cell.of("bus")):
         for pin in holder.of("pin"):
             pins |= {name.strip().strip('"'): _pin(pin, capacitance, templates) for name in pin.name.split(",")}

@@ -96,7 +96,7 @@ def work_of(counts: Counts, share: Any) -> Work:
 
 def flip_flops(core: Core) -> int:
     """Flip-flops, all that Yosys finds: sums, output word, the layer's row of the table, counters, addresses."""
-    choosing = sum((n - 1).bit_length() for n in (core.values_per_word, core.n_macs)) + 2 * (core.groups_per_word - 1).bit_length()
+    choosing = address_bits(core.n_macs) + (core.values_per_word - 1).bit_length() + 2 * (core.groups_per_word - 1).bit_length()
     return core.n_macs * core.acc_bits + (core.values_per_word - 1) * core.value_bits + 10 * core.size_bits + core.address_bits + choosing + STATE_FLOPS
 
 

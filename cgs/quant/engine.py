@@ -141,23 +141,19 @@ def nonzero_share(model: PackedModel, spliced: np.ndarray) -> float:
         spliced: (T, D) float, as for `IntegerEngine.logits`.
     Raises: as `IntegerEngine.logits`.
     """
-    moving = total = 0.0
+    moving = total = 0
     for layer, values in zip(model.layers, IntegerEngine(model).integers(spliced), strict=False):
-        weights, kept = _by_input(layer)
-        moving += float(((values != 0) @ weights.reshape(-1, layer.n_below).sum(axis=0)).sum())  # of all frames that a layer reads
-        total += float(kept.sum()) * len(values)
+        uses = _nonzero_by_input(layer).reshape(-1, layer.n_below).sum(axis=0)  # of each value, in all the frames that a layer reads
+        moving += int(((values != 0) @ uses).sum())
+        total += layer.n_weights * len(values)
     return moving / total if total else 0.0
 
 
-def _by_input(layer: PackedLayer) -> tuple[np.ndarray, np.ndarray]:
-    """(n_in,) numbers of the weights of each input that are not zero, and of all that are kept."""
+def _nonzero_by_input(layer: PackedLayer) -> np.ndarray:
+    """(n_in,) numbers of weights that are not zero."""
+    nonzero = (layer.weights != 0) & layer.real_weights()
     if layer.kept is None:
-        return (layer.weights != 0).sum(axis=0), np.full(layer.n_in, layer.n_out)
-    nonzero, kept = np.zeros((2, layer.n_in), dtype=np.int64)
-    for row, columns in enumerate(layer.kept):
-        n_outputs = min(layer.block, layer.n_out - row * layer.block)
-        for block, column in zip(layer.weights[row], columns, strict=True):
-            inputs = slice(int(column) * layer.block_in, min((int(column) + 1) * layer.block_in, layer.n_in))
-            nonzero[inputs] += (block[:n_outputs] != 0).sum(axis=0)[: inputs.stop - inputs.start]
-            kept[inputs] += n_outputs
-    return nonzero, kept
+        return nonzero.sum(axis=0)
+    found = np.zeros(layer.n_block_columns * layer.block_in, dtype=np.int64)
+    np.add.at(found, layer.kept[:, :, None].astype(np.int64) * layer.block_in + np.arange(layer.block_in), nonzero.sum(axis=2))
+    return found[: layer.n_in]

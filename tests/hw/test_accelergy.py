@@ -76,7 +76,7 @@ def test_a_network_counted_by_hand():
         "table": {"read": 1, "write": 0, "leak": 17},
         "activations": {"read": 2, "write": 2, "leak": 17},
         "mac": {"compute": 36},
-        "registers": {"cycle": 17},
+        "output": {"cycle": 17},
         "control": {"cycle": 17},
         "clock": {"cycle": 17},
         "logic": {"leak": 17},
@@ -86,7 +86,7 @@ def test_a_network_counted_by_hand():
     weights, mac = node["local"][0], node["local"][4]
     assert weights["attributes"] == {"width": 60, "depth": 3, "n_banks": 1, "n_rdwr_ports": 1, "n_rd_ports": 0, "n_wr_ports": 0}
     assert (weights["class"], weights["required_actions"]) == ("SRAM", ["read", "write", "leak"])
-    assert mac["attributes"] == {"multiplier_width": 8, "adder_width": 24, "n_macs": 3}
+    assert mac["attributes"] == {"multiplier_width": 8, "adder_width": 17, "n_macs": 3}
 
 
 def test_files_hold_the_documents_and_our_own_tables_change_nothing(small, tmp_path):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cgs.hw import costs, supply
+from cgs.hw import costs, logic, supply
 from cgs.hw.chips import KEYWORD, SPEECH
 from cgs.hw.counts import Counts, Engine, Memory
+from cgs.hw.logic import Work
 from cgs.hw.sram import macro
 from cgs.hw.technology import load_technology
 
@@ -36,26 +38,21 @@ def test_the_components_of_a_planted_count_by_hand():
     tech = load_technology("40nm").with_values(overhead=1.0, model_error=1.0)
     weights = Memory(64, n_words=2048, reads=100, writes=7)
     parts = costs.frame_energy(made(weights=weights), tech)
-    mac = [(0.2e-12 * bits * 8 / 64 + 0.1e-12 * 24 / 32) * 0.889 / 0.81 for bits in (4, 6)]
-    assert parts["mac"] == pytest.approx(600 * mac[0] + 400 * mac[1])
-    rest = 0.84e-12 * 0.889 / 1.21 - mac[1]
-    assert parts["registers"] == pytest.approx(300 * rest * 0.6 * 0.6 * 4)
-    assert parts["control"] == pytest.approx(300 * rest * 0.6 * 0.4)
-    assert parts["clock"] == pytest.approx(300 * rest * 0.4 * (0.6 * 4 + 0.4))
+    counts = made(weights=weights)
+    core = logic.energy(logic.core_of(counts), Work(300, 250, 0, 0, 0.54))
+    assert parts["mac"] == pytest.approx(0.889 * 1.5 * (core["mac"] + core["operands"]))
+    assert parts["clock"] == pytest.approx(0.889 * 1.5 * core["clock"])
+    assert [parts[name] for name in ("control", "output")] == pytest.approx([0.889 * core[name] for name in ("control", "output")])
     bank = macro(40, 8192, 64)  # 16 KB in two banks
     wires = 64 * math.sqrt(2 * bank.area_m2) * 0.2e-9 * 0.25
     assert parts["weight_memory"] == pytest.approx(100 * (bank.read_j / 1.06**2 + wires) + 7 * (bank.write_j / 1.06**2 + wires))
     assert parts["activation_memory"] == parts["index_bias_memory"] == 0
 
 
-def test_one_mac_is_the_measured_engine(tech):
-    parts = costs.cycle_energy(1, tech)
-    engine = 0.84e-12 * tech["energy_scale"] / 1.1**2
-    assert sum(parts.values()) + costs.mac_energy(6, 8, tech) == pytest.approx(engine)
-    assert costs.n_gates(1, tech) == pytest.approx(2800)
-    many = costs.cycle_energy(16, tech)
-    assert many["control"] == parts["control"] and many["registers"] == pytest.approx(16 * parts["registers"])
-    assert parts["clock"] < many["clock"] < 16 * parts["clock"]
+def test_what_a_network_says_of_its_products_goes_before_the_table(tech):
+    counts = KEYWORD.counts()
+    few, many = (costs.core_energy(replace(counts, nonzero=share), tech) for share in (0.2, 0.9))
+    assert few["mac"] < costs.core_energy(counts, tech)["mac"] < many["mac"] and few["clock"] == many["clock"]
 
 
 def test_leakage_falls_and_delay_rises_monotonically_as_the_supply_falls(tech):

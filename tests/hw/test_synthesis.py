@@ -14,7 +14,7 @@ from cgs.base.errors import ConfigError
 from cgs.hw.design import design_engine
 from cgs.hw.frames import made_frames
 from cgs.hw.generate import write_images, write_rtl
-from cgs.hw.synthesis import count_gates, nand2_area, synthesise
+from cgs.hw.synthesis import count_gates, synthesise
 
 needs_yosys = pytest.mark.skipif(not shutil.which("yosys"), reason="yosys is not installed")
 needs_verilator = pytest.mark.skipif(not shutil.which("verilator"), reason="verilator is not installed")
@@ -54,17 +54,6 @@ def test_the_netlist_passes_and_an_inverted_flip_flop_fails(made: ModuleType, tm
     assert gates(directory).returncode != 0
 
 
-def test_a_library_without_nand2_is_refused(tmp_path: Path) -> None:
-    liberty = tmp_path / "some.lib"
-    with pytest.raises(ConfigError, match="no such library"):
-        nand2_area(liberty)
-    liberty.write_text("library (some) { cell (INVX1) { area : 1.5; } cell (NAND2X1) { area : 2; } cell (NAND2X2) { area : 3; } }", encoding="utf-8")
-    assert nand2_area(liberty) == 2.0
-    liberty.write_text("library (some) { cell (INVX1) { area : 1.5; } }", encoding="utf-8")
-    with pytest.raises(ConfigError, match="no NAND2"):
-        nand2_area(liberty)
-
-
 def test_a_gate_without_a_price_is_named() -> None:
     with pytest.raises(ConfigError, match=r"\$_ODD_"):
-        count_gates("Number of cells: 3\n     $_NAND_   2\n     $_ODD_   1\n", 1.0, Path("netlist.v"), None)
+        count_gates("Number of cells: 3\n     $_NAND_   2\n     $_ODD_   1\n", Path("netlist.v"), None)

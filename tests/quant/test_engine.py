@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cgs.base.errors import DataError, ShapeError
-from cgs.quant.engine import IntegerEngine
+from cgs.quant.engine import IntegerEngine, nonzero_share
 from cgs.quant.model import PackedLayer, PackedModel
 
 
@@ -148,3 +148,20 @@ def test_chunks_of_frames_do_not_matter_with_offsets_either(made):
     np.testing.assert_array_equal(whole[100:110], engine.integers(frames[100:118])[-1] * np.float32(2.0 ** -model.layers[-1].accumulator_fraction_bits))
     assert [len(a) for a in engine.integers(frames[:20])] == [20, 17, 14, 12, 12]
     assert engine.logits(frames[:8]).shape == (0, 4)
+
+
+@pytest.mark.parametrize("block_in", [0, 3])
+def test_products_that_are_not_zero_are_counted_one_by_one(made, block_in):
+    model = made.random_model(3, (13, 10, 9, 5), block_in=block_in, bits=2)
+    frames = np.random.default_rng(2).normal(size=(4, 13)).astype(np.float32)
+    moving = 0
+    for frame in frames:
+        for layer, values in zip(model.layers, slow(model, frame), strict=False):
+            moving += sum(weight_of(layer, o, i) * v != 0 for o in range(layer.n_out) for i, v in enumerate(values))
+    assert nonzero_share(model, frames) == moving / (len(frames) * sum(layer.n_weights for layer in model.layers))
+
+
+def test_the_products_of_a_time_delay_network_are_counted(made):
+    model = made.random_tdnn(1)
+    assert 0 < nonzero_share(model, np.random.default_rng(2).normal(size=(20, model.n_in)).astype(np.float32)) < 1
+    assert nonzero_share(model, np.zeros((20, model.n_in), np.float32)) < 1  # biases alone
