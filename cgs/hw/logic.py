@@ -24,6 +24,8 @@ from cgs.hw.sram import HELD_OUT_PARTS
 
 GATES = Path(__file__).with_name("logic_gates.tsv")
 ENERGY = Path(__file__).with_name("logic_energy.tsv")
+CHECK = Path(__file__).with_name("logic_check.tsv")
+"""Networks on recorded speech, as ENERGY; nothing is fitted to them."""
 PARTS = ("mac", "operands", "control", "output")
 LIBRARY = "nangate45_typ"
 """Of the rows that are fitted; the others compare."""
@@ -206,6 +208,12 @@ def energy_errors() -> dict[str, Errors]:
     rows = list(read_rows(ENERGY))
     names = sorted({row.name for row in rows})
     return _errors(rows, [names.index(row.name) for row in rows])
+
+
+def check_errors() -> dict[str, float]:
+    """Relative errors of the energy of all parts together, of each run of CHECK."""
+    rows = list(read_rows(CHECK))
+    return {f"{row.name}, {row.core.n_macs} MACs": error for row, error in zip(rows, _off(rows, _fitted_energy())["all"], strict=True)}
 
 
 def _errors(rows: list[Row], folds: list[int]) -> dict[str, Errors]:

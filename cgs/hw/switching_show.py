@@ -19,7 +19,7 @@ def table(told: dict[str, Any]) -> str:
     model, parts = logic.energy(core, work), told["parts"]
     found = {part: parts[part]["data_j"] for part in logic.PARTS} | {"clock": sum(part["clock_j"] for part in parts.values())}
     model_gates = logic.gates(core) | {"clock": 0.0}
-    rows = [("part of the core", "gates", "model", "flip-flops", "energy a frame", "model")]
+    rows = [("part of the core", "gates", "model", "flip-flops", "energy a frame", f"model, {logic.LIBRARY}")]
     for part, energy in found.items():
         area, flops = (f"{parts[part]['area']:.0f}", str(parts[part]["flops"])) if part in parts else ("", "")
         rows.append((part, area, f"{model_gates[part]:.0f}" if area else "", flops, with_prefix(energy, "J"), with_prefix(model[part] * supply**2, "J")))

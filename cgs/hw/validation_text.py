@@ -1,4 +1,4 @@
-"""The generated part of docs/hardware.md: errors of the SRAM fit, rows of validation, and what other assumptions would have said.
+"""The generated part of docs/hardware.md: errors of the fits of memories and logic, rows of validation, and what other assumptions would have said.
 
     python -m cgs.hw.validation_text docs/hardware.md
 
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
 
 from cgs.base.errors import FormatError
 from cgs.base.files import write_text
-from cgs.hw import chips
+from cgs.hw import chips, logic
 from cgs.hw.calibration import calibrate
 from cgs.hw.chips import KEYWORD, SPEECH, Chip
 from cgs.hw.costs import power
@@ -32,12 +32,13 @@ LEFT_OUT = {
     "JSPS18": "not power in real time",
     "SiPS15": "an upper bound, node not known here",
 }
+ERROR_HEADINGS = ("part", "fitted, median", "largest", "held out, median", "largest")
 COST_NAMES = ("read energy", "write energy", "access time", "leakage, subthreshold", "leakage, gates", "area")
 
 
 def between_markers() -> str:
     """Everything that is generated, as Markdown."""
-    return "\n\n".join((_sram(), _coefficients(), _validation(), _other_copy(), _assumptions(), _schemes())) + "\n"
+    return "\n\n".join((_sram(), _coefficients(), _gates(), _switching(), _validation(), _other_copy(), _assumptions(), _schemes())) + "\n"
 
 
 def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -63,6 +64,51 @@ def _coefficients() -> str:
         for name, column in zip(COST_NAMES, coefficients(node).T, strict=True)
     ]
     return "Coefficients (SI units):\n\n" + _table(("node", "cost", "c0", "c1", "c2", "c3", "c4", "c5"), lines)
+
+
+def _gates() -> str:
+    """Gates of the core: errors of the form, and the same designs in other libraries."""
+    read, of_library = logic.read_rows(logic.GATES), {}
+    ours = {row.core: sum(row.found[part] for part in logic.PARTS) for row in read if row.name == logic.LIBRARY}
+    for row in read:
+        of_library.setdefault(row.name, []).append(sum(row.found[part] for part in logic.PARTS) / ours[row.core])
+    told = f"Gates of the core: errors of the form over the {len(ours)} designs that it is fitted to, and over a fifth at a time held out of the fit:"
+    others = [
+        [name, str(len(ratios)), *(f"{value:.3f}" for value in (sum(ratios) / len(ratios), min(ratios), max(ratios)))]
+        for name, ratios in of_library.items()
+        if name != logic.LIBRARY
+    ]
+    return "\n\n".join(
+        [
+            told,
+            _table(ERROR_HEADINGS, _errors(logic.gate_errors())),
+            f"NAND2 equivalents of the same designs in other libraries, over those in {logic.LIBRARY}:",
+            _table(("library", "designs", "mean", "smallest", "largest"), others),
+        ]
+    )
+
+
+def _switching() -> str:
+    """Energy of the core: errors of the form against simulated switching."""
+    read = logic.read_rows(logic.ENERGY)
+    networks = len({row.name for row in read})
+    told = (
+        f"Energy of the core against the switching of its nets: errors over the {len(read)} runs that the form is fitted to ({networks} networks of mini_rm, "
+        "1 to 32 MACs), and over each network held out of the fit:"
+    )
+    unseen = [[name, f"{100 * error:.1f} %"] for name, error in logic.check_errors().items()]
+    return "\n\n".join(
+        [
+            told,
+            _table(ERROR_HEADINGS, _errors(logic.energy_errors())),
+            "Networks on recorded speech, which it never saw:",
+            _table(("network", "error of all parts together"), unseen),
+        ]
+    )
+
+
+def _errors(found: Mapping[str, logic.Errors]) -> list[list[str]]:
+    return [[part, *(f"{100 * value:.1f} %" for value in astuple(at))] for part, at in found.items()]
 
 
 def _line(row: Row) -> list[str]:
