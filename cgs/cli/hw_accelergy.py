@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     from cgs.hw.technology import load_technology
     from cgs.quant.packed import read_packed
 
-    counts = count_packed(read_packed(args.model), args.n_macs, Engine(word_bits=args.word_bits, bank_bytes=args.bank_bytes))
+    engine = Engine(word_bits=args.word_bits, bank_bytes=args.bank_bytes, clock_gating=args.clock_gating)
+    counts = count_packed(read_packed(args.model), args.n_macs, engine)
     tech = load_technology(args.node)
     check_clock({args.node: [at_supply(counts, tech, args.supply, args.frames_per_s, with_intervals=False)]}, args.n_macs)
     told = ours = system_of(counts, tech, args.supply, args.frames_per_s, args.temperature_k)

@@ -38,6 +38,7 @@ def add_engine_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--frames-per-s", type=between(1e-3, 1e6), default=100.0, metavar="F", help="frames a second (default: 100)")
     p.add_argument("--word-bits", type=whole(8), default=64, metavar="B", help="bits of a memory word (default: 64)")
     p.add_argument("--bank-bytes", type=whole(64), default=16384, metavar="B", help="largest bank of a memory (default: 16384)")
+    p.add_argument("--clock-gating", action="store_true", help="clocks of registers that seldom change are gated")
     p.add_argument("--temperature-k", type=between(250.0, 400.0), default=300.0, metavar="T", help="for the leakage (default: 300)")
 
 
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     nodes, supplies = list(dict.fromkeys(args.node or NODES)), sorted(set(args.supply or SUPPLIES_V))
     reference = supplies[0] if args.supply else SUPPLY_V
     options = HardwareOptions(frames_per_s=args.frames_per_s, n_macs=args.n_macs, nodes=nodes, supply_v=supplies, reference_supply_v=reference)
-    engine = Engine(word_bits=args.word_bits, bank_bytes=args.bank_bytes)
+    engine = Engine(word_bits=args.word_bits, bank_bytes=args.bank_bytes, clock_gating=args.clock_gating)
     told = estimate(packed, options, engine, args.temperature_k)
     check_clock(told["nodes"], args.n_macs, bool(args.supply))
     print(json.dumps(told, indent=1, sort_keys=True) if args.json else table(told), end="\n" if args.json else "")

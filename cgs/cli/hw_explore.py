@@ -32,6 +32,7 @@ def add_command(commands: Any) -> None:
     p.add_argument("--max-area", type=between(1e-6, 1e6), default=math.inf, metavar="MM2", help="largest area in mm2 (default: any)")
     p.add_argument("--max-latency", type=between(1e-6, 1e6), default=math.inf, metavar="MS", help="longest time for a frame in ms (default: any)")
     p.add_argument("--temperature-k", type=between(250.0, 400.0), default=300.0, metavar="T", help="for the leakage (default: 300)")
+    p.add_argument("--clock-gating", action="store_true", help="clocks of registers that seldom change are gated")
     p.add_argument("--json", action="store_true", help="print JSON, with all of the front, instead of a table")
     p.add_argument("--plot", type=Path, metavar="FILE", help="also draw power against area and latency, as a PNG")
     p.set_defaults(run=run)
@@ -39,18 +40,20 @@ def add_command(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explore, and print or draw."""
+    from cgs.hw.counts import Engine
     from cgs.hw.explore import Limits, Space, front, intervals, reasons, suggest, sweep
     from cgs.hw.explore_show import plot, table
     from cgs.quant.packed import read_packed
 
     packed, limits = read_packed(args.model), Limits(args.max_area * 1e-6, args.max_latency * 1e-3)
-    points = sweep(packed, Space(args.n_macs, args.word_bits, args.bank_bytes, args.node, args.supply), args.frames_per_s, args.temperature_k)
+    engine = Engine(clock_gating=args.clock_gating)
+    points = sweep(packed, Space(args.n_macs, args.word_bits, args.bank_bytes, args.node, args.supply), args.frames_per_s, args.temperature_k, engine)
     best = suggest(points, limits)
     allowed = [point for point in points if point.allowed(limits)]
     beaten_by_none = front(allowed)
     shown = {round(at * (len(beaten_by_none) - 1) / (N_SHOWN - 1)) for at in range(N_SHOWN)}  # the first is the suggestion
     rows = [
-        vars(point) | (intervals(packed, point, args.frames_per_s, args.temperature_k) if at in shown else {}) for at, point in enumerate(beaten_by_none)
+        vars(point) | (intervals(packed, point, args.frames_per_s, args.temperature_k, engine) if at in shown else {}) for at, point in enumerate(beaten_by_none)
     ]
     told = {
         "frames_per_s": args.frames_per_s,

@@ -26,7 +26,7 @@ def add_command(commands: Any) -> None:
     p.add_argument("--word-bits", type=int, default=64, metavar="N", help="width of a memory word at most (default: 64)")
     p.add_argument("--bank-bytes", type=int, default=16384, metavar="N", help="a bank of the weight memory at most (default: 16384)")
     p.add_argument("--wake-cycles", type=int, default=0, metavar="N", help="memories sleep between frames, and wake so long before one (default: 0, never)")
-    p.add_argument("--clock-gating", action="store_true", help="gate the clocks of accumulators and outputs")
+    p.add_argument("--clock-gating", action="store_true", help="gate the clocks of registers that seldom change")
     p.add_argument("--simulate", action="store_true", help="build the bench with Verilator and run it")
     p.add_argument("--synthesise", action="store_true", help="count the gates of the core with Yosys, in the cells of --liberty or in generic ones")
     p.add_argument("--switching", action="store_true", help="also simulate those gates, and price every change of a net in the cells of --liberty")

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from cgs.base.errors import FormatError
-from cgs.hw.liberty import Library
+from cgs.hw.liberty import Cell, Library
 
 CORE = "cgs_core_netlist"
 PARTS = {"gen_mac": "mac", "u_control": "control", "u_requantise": "output", "u_output": "output"}
 """Parts of a core by the instances that they are; what lies between them selects operands and sums."""
 BETWEEN = "operands"
+CLOCK_GATE = "cgs_clock_gate"
 TOGGLES = re.compile(rf"\x01page\x02v_toggle/{CORE}\x01o\x02([^\x01']*)\x01[^']*' (\d+)")
 ESCAPED = re.compile(r"__0([0-9a-f]{2})")
 """How Verilator writes a character that a name of C++ cannot have."""
@@ -32,7 +33,7 @@ class Part:
         area: of its cells, in NAND2 equivalents.
         flops: flip-flops.
         data_j: what the changes of nets take, J, but for the clock.
-        clock_j: what the clock takes at the pins of flip-flops, J.
+        clock_j: what the clock takes at the pins of flip-flops, and in clock gates, J.
         leakage_w: of its cells, W.
     """
 
@@ -50,34 +51,45 @@ def parts_of(netlist: Mapping[str, Any], library: Library, changes: Mapping[str,
         netlist: what Yosys's `write_json` says of a core that was flattened after its gates were chosen.
         library: of whose cells the netlist is.
         changes: of each net in a frame, by name; nets of more than one bit bit by bit, as `word[3]`. None: nothing moves.
-    Raises: FormatError: a net that was not counted.
+    Raises: FormatError: a net that was not counted, or a cell of another library.
     """
     core = netlist["modules"][CORE]
     parts: dict[str, Part] = defaultdict(Part)
     unit, ends, loads = library.nand2_area(), [], defaultdict[int, float](float)
-    for name, cell in core["cells"].items():
-        kind = library.cells.get(cell["type"])
-        if kind is None:  # a clock gate, which is replaced by a library's own
+    for instance, cell in core["cells"].items():
+        kind, names = _kind(cell["type"], library)
+        if kind is None:
             continue
-        part = parts[next((part for instance, part in PARTS.items() if name.startswith(instance)), BETWEEN)]
+        part = parts[next((part for part_of, part in PARTS.items() if instance.startswith(part_of)), BETWEEN)]
         part.area += kind.area / unit
         part.leakage_w += kind.leakage
-        part.flops += any(pin.is_clock for pin in kind.pins.values())
-        for pin, (bit, *_) in cell["connections"].items():
+        part.flops += not names and any(pin.is_clock for pin in kind.pins.values())
+        for name, (bit, *_) in cell["connections"].items():
             if isinstance(bit, int):
-                ends.append((part, kind.pins[pin], bit))
-                loads[bit] += kind.pins[pin].capacitance
+                pin = kind.pins[names.get(name, name)]
+                ends.append((part, pin, bit, pin.is_clock or bool(names)))
+                loads[bit] += pin.capacitance
     if changes is not None:
         counted = _by_bit(core, changes)
-        for part, pin, bit in ends:
+        for part, pin, bit, is_clock in ends:
             if bit not in counted:
                 raise FormatError(f"net {bit} of the netlist: its changes were not counted", "simulate the same netlist")
             energy = counted[bit] * (pin.capacitance * library.supply**2 / 2 + pin.energy(loads[bit]))
-            if pin.is_clock:
+            if is_clock:
                 part.clock_j += energy
             else:
                 part.data_j += energy
     return dict(parts)
+
+
+def _kind(name: str, library: Library) -> tuple[Cell | None, dict[str, str]]:
+    """A library's cell, and what it calls the pins of ours; a clock gate is the library's own, or none where it has no such cell."""
+    if name != CLOCK_GATE:
+        if name not in library.cells:
+            raise FormatError(f"cell {name} of the netlist: not in {library.path}", "give the library that the netlist was made with")
+        return library.cells[name], {}
+    gate = library.clock_gate()
+    return gate, gate.gate_pins if gate else {}
 
 
 def read_toggles(path: Path, cycles: int, frames: int) -> dict[str, float]:

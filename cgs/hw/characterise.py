@@ -59,7 +59,7 @@ def write_gates(paths: list[Path]) -> None:
         for design in designs(N_DESIGNS if path == paths[0] else N_COMPARED):
             found = gates(design, library)
             flops = sum(part.flops for part in found.values())
-            _row({"name": path.stem} | asdict(design.core) | {part: f"{found[part].area:.1f}" for part in PARTS} | {"flops": flops})
+            _row({"name": path.stem} | _cells(design.core) | {part: f"{found[part].area:.1f}" for part in PARTS} | {"flops": flops})
 
 
 def write_energy(directories: list[Path]) -> None:
@@ -70,8 +70,12 @@ def write_energy(directories: list[Path]) -> None:
         told = read_json(directory / SWITCHING)
         parts, square = told["parts"], told["supply_v"] ** 2
         energies = {part: parts[part]["data_j"] / square for part in PARTS} | {"clock": sum(part["clock_j"] for part in parts.values()) / square}
-        core, work = asdict(Core(**told["core"])), {name: f"{value:.6g}" for name, value in asdict(Work(**told["work"])).items()}
+        core, work = _cells(Core(**told["core"])), _cells(Work(**told["work"]))
         _row({"name": directory.name.split(".")[0]} | core | work | {part: f"{value:.5g}" for part, value in energies.items()})
+
+
+def _cells(parameters: Core | Work) -> dict[str, str]:
+    return {name: f"{value:.6g}" for name, value in asdict(parameters).items()}
 
 
 def _row(cells: Mapping[str, object]) -> None:

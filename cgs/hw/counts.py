@@ -66,6 +66,7 @@ class Engine:
         bias_bits: bits of a bias.
         weight_bits: bits of a stored weight; 0 for the widest of the network.
         wake_cycles: cycles before a frame in which sleeping memories wake; 0 where they never sleep.
+        clock_gating: gate the clocks of sums, of output words and of what the control holds, where multiplexers would hold them.
     """
 
     n_macs: int = 1
@@ -75,6 +76,7 @@ class Engine:
     bias_bits: int = 16
     weight_bits: int = 0
     wake_cycles: int = 0
+    clock_gating: bool = False
 
     @property
     def values_per_word(self) -> int:
@@ -164,6 +166,7 @@ class Counts:
         macs_by_bits: the same by bits of the weight.
         mac_cycles: cycles in which products are formed.
         passes: groups of at most as many outputs as there are MACs.
+        visits: kept blocks in all passes; a dense layer is one block.
         cycles: all cycles.
         nonzero: share of the products that are not zero, where that is known.
         size_bits, acc_bits: of the engine's counters, and of an accumulator that no sum of so many products leaves.
@@ -176,6 +179,7 @@ class Counts:
     macs_by_bits: dict[int, int] = field(default_factory=dict)
     mac_cycles: int = 0
     passes: int = 0
+    visits: int = 0
     cycles: int = 0
     nonzero: float | None = None
     size_bits: int = 0
@@ -255,13 +259,15 @@ def _count_layer(shape: LayerShape, counts: Counts, hidden: bool) -> None:
     passes = [math.ceil(row.n_outputs / engine.n_macs) for row in shape.rows]
     macs = sum(row.n_outputs * row.n_inputs for row in shape.rows)
     mac_cycles = sum(n * row.n_inputs for n, row in zip(passes, shape.rows, strict=True))
-    block_fetches = sum(n * len(row.widths) for n, row in zip(passes, shape.rows, strict=True)) if shape.index_bits else 0
+    visits = sum(n * len(row.widths) for n, row in zip(passes, shape.rows, strict=True))
+    block_fetches = visits if shape.index_bits else 0
     n_indices = sum(len(row.widths) for row in shape.rows) if shape.index_bits else 0
     cycles = 1 + sum(passes) + block_fetches + mac_cycles + shape.n_out
     counts.macs += macs
     counts.macs_by_bits[shape.bits] = counts.macs_by_bits.get(shape.bits, 0) + macs
     counts.mac_cycles += mac_cycles
     counts.passes += sum(passes)
+    counts.visits += visits
     counts.cycles += cycles
     counts.layers.append({"n_in": shape.n_in, "n_out": shape.n_out, "macs": macs, "mac_cycles": mac_cycles, "cycles": cycles})
     memories["weights"].used_bits += macs * shape.bits

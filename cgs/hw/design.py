@@ -29,7 +29,6 @@ class Design:
         index_bits: width of a block index.
         weight_words, index_words, bias_words, table_words: words of those memories.
         even_words, odd_words: words of the two activation memories.
-        clock_gating: gate the clock of accumulators and outputs, where multiplexers would hold them.
     """
 
     engine: Engine
@@ -42,7 +41,6 @@ class Design:
     table_words: int
     even_words: int
     odd_words: int
-    clock_gating: bool = False
 
     @property
     def groups_per_word(self) -> int:
@@ -63,10 +61,10 @@ class Design:
     @property
     def core(self) -> Core:
         """What the size of the core depends on."""
-        engine, words = self.engine, (self.table_words, self.weight_words, self.bias_words, self.index_words, self.index_words)
+        engine, words = self.engine, (self.table_words, self.bias_words, self.index_words, self.index_words)
         return Core(
             engine.n_macs, engine.weight_bits, engine.activation_bits, self.acc_bits, self.size_bits, self.index_bits,
-            engine.values_per_word, self.groups_per_word, sum(map(address_bits, words)),
+            engine.values_per_word, self.groups_per_word, sum(map(address_bits, words)), address_bits(self.weight_words), engine.clock_gating,
         )  # fmt: skip
 
     def parameters(self) -> dict[str, int]:
@@ -104,8 +102,7 @@ def design_engine(
 
     Args:
         models: packed models, loaded one at a time.
-        n_macs, word_bits, bank_bytes, wake_cycles: of the engine, see `cgs.hw.counts.Engine`.
-        clock_gating: see `Design`.
+        n_macs, word_bits, bank_bytes, wake_cycles, clock_gating: of the engine, see `cgs.hw.counts.Engine`.
     Raises: ConfigError: an engine that cannot be, or a model with layers that read several frames, which the engine has no ring buffers for.
     """
     layers = [layer for model in models for layer in model.layers]
@@ -120,7 +117,7 @@ def design_engine(
             "MACs: 1 to 256, word: 8 to 1024 bits, bank: at least 64 bytes, wake: 0 to 65536 cycles",
         )
     weight_bits, value_bits, bias_bits = (max(getattr(layer, name) for layer in layers) for name in ("bits", "input_bits", "bias_bits"))
-    engine = Engine(n_macs, word_bits, bank_bytes, value_bits, bias_bits, weight_bits, wake_cycles)
+    engine = Engine(n_macs, word_bits, bank_bytes, value_bits, bias_bits, weight_bits, wake_cycles, clock_gating)
     counts = [count_model(model, engine) for model in models]
     bound = max(layer.accumulator_bound() for layer in layers)
     inputs = [[layer.n_in for model in models for layer in model.layers[parity::2]] for parity in (0, 1)]
@@ -136,7 +133,6 @@ def design_engine(
         table_words=max(len(model.layers) for model in models),
         even_words=-(-max(inputs[0]) // engine.values_per_word),
         odd_words=-(-max([*inputs[1], 1]) // engine.values_per_word),
-        clock_gating=clock_gating,
     )
 
 

@@ -27,6 +27,7 @@ from cgs.hw.technology import Technology, Value, load_technology
 AXES = ("n_macs", "word_bits", "bank_bytes", "node")
 """What is chosen beside the supply."""
 OBJECTIVES = ("power", "area", "latency")
+DEFAULT_ENGINE = Engine()
 SMALLEST_CHANGE = 0.05
 """Differences below this, per cent, are not told."""
 
@@ -94,7 +95,9 @@ class Point:
         return f"{self.node}, {self.n_macs} MACs, {self.word_bits}-bit words, {self.bank_bytes}-byte banks, {self.supply_v:g} V"
 
 
-def sweep(packed: PackedLike, space: Space, frames_per_s: float, temperature_k: float = ROOM_TEMPERATURE_K) -> list[Point]:
+def sweep(
+    packed: PackedLike, space: Space, frames_per_s: float, temperature_k: float = ROOM_TEMPERATURE_K, engine: Engine = DEFAULT_ENGINE
+) -> list[Point]:
     """Cost every combination.
 
     Args:
@@ -102,11 +105,12 @@ def sweep(packed: PackedLike, space: Space, frames_per_s: float, temperature_k: 
         space: the values to combine.
         frames_per_s: real-time rate, Hz.
         temperature_k: of the chip, K.
+        engine: what the space leaves of its parameters.
     Raises: ConfigError, ShapeError: an engine or a model that cannot be counted.
     """
     supplies, techs, points = np.array(space.supplies_v), [load_technology(node) for node in space.nodes], []
     for n_macs, word_bits in product(space.n_macs, space.word_bits):
-        counts = count_packed(packed, n_macs, Engine(word_bits=word_bits))
+        counts = count_packed(packed, n_macs, replace(engine, word_bits=word_bits))
         for bank_bytes, tech in product(space.bank_bytes, techs):
             points += _points(_with_banks(counts, bank_bytes), tech, supplies, frames_per_s, temperature_k)
     return points
@@ -133,9 +137,11 @@ def _power(counts: Counts, tech: Technology, supply_v: Value, frames_per_s: floa
     return np.minimum(energies["idle"], energies["sleep"]) * frames_per_s
 
 
-def intervals(packed: PackedLike, point: Point, frames_per_s: float, temperature_k: float = ROOM_TEMPERATURE_K) -> dict[str, list[float]]:
-    """90 % intervals of one point: power_interval_w, area_interval_m2."""
-    counts = count_packed(packed, point.n_macs, Engine(word_bits=point.word_bits, bank_bytes=point.bank_bytes))
+def intervals(
+    packed: PackedLike, point: Point, frames_per_s: float, temperature_k: float = ROOM_TEMPERATURE_K, engine: Engine = DEFAULT_ENGINE
+) -> dict[str, list[float]]:
+    """90 % intervals of one point: power_interval_w, area_interval_m2; arguments as of `sweep`."""
+    counts = count_packed(packed, point.n_macs, replace(engine, word_bits=point.word_bits, bank_bytes=point.bank_bytes))
     draws = drawn(point.node)
     power_w = _power(counts, draws, point.supply_v, frames_per_s, temperature_k)
     return {"power_interval_w": interval(power_w), "area_interval_m2": interval(sum(area(counts, draws).values()))}

@@ -21,6 +21,7 @@ STATEMENT = re.compile(
 )
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\\[ \t]*\n", re.DOTALL)
 CAPACITANCES = {"ff": 1e-15, "pf": 1e-12}
+GATE_PINS = {"clock_gate_clock_pin": "clk_i", "clock_gate_enable_pin": "enable_i", "clock_gate_out_pin": "clk_o"}
 SLOPE = 1 / 3
 """Where on a table's axis of input slopes its energy is read: the axes reach from edges steeper than any to the longest that is allowed."""
 
@@ -63,11 +64,12 @@ class Pin:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its area in the library's unit, its leakage in W, and its pins."""
+    """A cell: its area in the library's unit, its leakage in W, its pins, and those of a clock gate by what `cgs_clock_gate` calls them."""
 
     area: float
     leakage: float
     pins: dict[str, Pin]
+    gate_pins: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Library:
     path: Path
     supply: float
     cells: dict[str, Cell]
+
+    def clock_gate(self) -> Cell | None:
+        """The smallest cell that gates a clock as `cgs_clock_gate` does, or none."""
+        found = [cell for cell in self.cells.values() if len(cell.gate_pins) == len(GATE_PINS)]
+        return min(found, key=lambda cell: cell.area, default=None)
 
     def nand2_area(self) -> float:
         """Area of the smallest two-input NAND, by its name. Raises: ConfigError: no such cell with an area."""
@@ -128,10 +135,13 @@ def parse(text: str, path: Path) -> Group:
 
 def _cell(cell: Group, capacitance: float, watt: float, templates: dict[str, Group]) -> Cell:
     pins: dict[str, Pin] = {}
+    gate_pins: dict[str, str] = {}
     for holder in (cell, *cell.of("bundle"), *cell.of("bus")):
         for pin in holder.of("pin"):
             pins |= {name.strip().strip('"'): _pin(pin, capacitance, templates) for name in pin.name.split(",")}
-    return Cell(float(cell.values.get("area", "0")), float(cell.values.get("cell_leakage_power", "0")) * watt, pins)
+            if cell.values.get("clock_gating_integrated_cell") == "latch_posedge":
+                gate_pins |= {ours: pin.name for attribute, ours in GATE_PINS.items() if pin.values.get(attribute) == "true"}
+    return Cell(float(cell.values.get("area", "0")), float(cell.values.get("cell_leakage_power", "0")) * watt, pins, gate_pins)
 
 
 def _pin(pin: Group, capacitance: float, templates: dict[str, Group]) -> Pin:
@@ -143,7 +153,7 @@ def _pin(pin: Group, capacitance: float, templates: dict[str, Group]) -> Pin:
         energies = np.mean([np.interp(loads, axis, values) for axis, values in tables], axis=0)
     is_output = pin.values.get("direction", "input") in ("output", "inout")
     own = 0.0 if is_output else float(pin.values.get("capacitance", "0"))
-    return Pin(own * capacitance, loads * capacitance, energies * capacitance, is_output, pin.values.get("clock") == "true")
+    return Pin(own * capacitance, loads * capacitance, energies * capacitance, is_output, "true" in (pin.values.get("clock"), pin.values.get("clock_gate_clock_pin")))
 
 
 def _table(edge: Group, templates: dict[str, Group]) -> tuple[np.ndarray, np.ndarray]:

@@ -29,8 +29,10 @@ CHECK = Path(__file__).with_name("logic_check.tsv")
 PARTS = ("mac", "operands", "control", "output")
 LIBRARY = "nangate45_typ"
 """Of the rows that are fitted; the others compare."""
-STATE_FLOPS = 7 + 19
-"""The state, one flip-flop each, and the flags, shifts and widths of a layer."""
+LAYER_FLOPS, STATE_FLOPS = 19, 6
+"""Flags, shifts and widths of a layer; the state, and what the next product is."""
+GATE_FLOPS = 2
+"""What the clock takes in a gate that lets nothing pass, in flip-flops' clock pins."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Core:
         size_bits: of the counters of inputs, outputs and blocks.
         index_bits: of a block index.
         values_per_word, groups_per_word: values of an activation word, cycles that a weight word lasts.
-        address_bits: of the table, the weights and the biases, and twice those of the indices, together.
+        address_bits: of the table and the biases, and twice those of the indices, together.
+        weight_address_bits: of the weights.
+        clock_gating: whether registers that seldom change have gated clocks.
     """
 
     n_macs: int
@@ -55,6 +59,8 @@ class Core:
     values_per_word: int
     groups_per_word: int
     address_bits: int
+    weight_address_bits: int
+    clock_gating: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Work:
         cycles: all of them.
         mac_cycles: those in which products are formed.
         outputs, passes: values computed, and groups of at most as many as there are MACs.
+        visits, layers: kept blocks in all passes, and layers.
         nonzero: share of the products that are not zero; a number, or one number a draw.
     """
 
@@ -72,6 +79,8 @@ class Work:
     mac_cycles: float
     outputs: float
     passes: float
+    visits: float
+    layers: float
     nonzero: Any
 
 
@@ -87,19 +96,39 @@ def core_of(counts: Counts) -> Core:
     weight_bits = max(engine.weight_bits, *counts.macs_by_bits)
     return Core(
         engine.n_macs, weight_bits, engine.activation_bits, counts.acc_bits, counts.size_bits, memories["index"].word_bits,
-        engine.values_per_word, engine.groups_per_word(weight_bits), bits["table"] + bits["weights"] + bits["bias"] + 2 * bits["index"],
+        engine.values_per_word, engine.groups_per_word(weight_bits), bits["table"] + bits["bias"] + 2 * bits["index"], bits["weights"],
+        engine.clock_gating,
     )  # fmt: skip
 
 
 def work_of(counts: Counts, share: Any) -> Work:
     """What a frame asks of the core; the share of the products that are not zero may be an array of draws."""
-    return Work(counts.cycles, counts.mac_cycles, counts.memories["bias"].reads, counts.passes, share)
+    return Work(counts.cycles, counts.mac_cycles, counts.memories["bias"].reads, counts.passes, counts.visits, counts.memories["table"].reads, share)
 
 
 def flip_flops(core: Core) -> int:
     """Flip-flops, all that Yosys finds: sums, output word, the layer's row of the table, counters, addresses."""
-    choosing = address_bits(core.n_macs) + (core.values_per_word - 1).bit_length() + 2 * (core.groups_per_word - 1).bit_length()
-    return core.n_macs * core.acc_bits + (core.values_per_word - 1) * core.value_bits + 10 * core.size_bits + core.address_bits + choosing + STATE_FLOPS
+    return sum(bits for bits, _ in _registers(core, Work(0, 0, 0, 0, 0, 0, 0)).values())
+
+
+def clocked(core: Core, work: Work) -> Any:
+    """Times in a frame that a flip-flop is clocked, all of them together; a clock gate counts as GATE_FLOPS of them in every cycle."""
+    registers = _registers(core, work)
+    if not core.clock_gating:
+        return work.cycles * sum(bits for bits, _ in registers.values())
+    return sum(bits * cycles for bits, cycles in registers.values()) + work.cycles * GATE_FLOPS * (core.n_macs + 3)
+
+
+def _registers(core: Core, work: Work) -> dict[str, tuple[int, Any]]:
+    """Flip-flops by what they are for, and the cycles in which a gated clock reaches them."""
+    always = core.weight_address_bits + core.size_bits + (core.values_per_word - 1).bit_length() + 2 * (core.groups_per_word - 1).bit_length() + STATE_FLOPS
+    return {
+        "sums": (core.n_macs * core.acc_bits, work.mac_cycles),
+        "output": ((core.values_per_word - 1) * core.value_bits, work.outputs),
+        "layer": (5 * core.size_bits + LAYER_FLOPS, work.layers),
+        "held": (core.address_bits + 4 * core.size_bits + address_bits(core.n_macs) + 1, work.cycles - work.mac_cycles + work.visits),
+        "always": (always, work.cycles),
+    }
 
 
 def gates(core: Core) -> dict[str, float]:
@@ -133,7 +162,7 @@ def _energy_terms(core: Core, work: Work) -> dict[str, list[float]]:
         "operands": [work.cycles * core.value_bits],
         "control": [work.mac_cycles * core.size_bits, (work.cycles - work.mac_cycles) * core.size_bits],
         "output": [work.outputs * core.acc_bits, work.passes * core.acc_bits],
-        "clock": [work.cycles * flip_flops(core)],
+        "clock": [clocked(core, work)],
     }
 
 
@@ -155,7 +184,8 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     for cells in lines[1:]:
         entry = dict(zip(lines[0], cells, strict=True))
         name = entry.pop("name")
-        core = Core(**{field.name: int(entry.pop(field.name)) for field in fields(Core)})
+        numbers: dict[str, Any] = {field.name: int(entry.pop(field.name)) for field in fields(Core)}
+        core = Core(**numbers | {"clock_gating": bool(numbers["clock_gating"])})
         work = Work(**{field.name: float(entry.pop(field.name)) for field in fields(Work)}) if "cycles" in entry else None
         rows.append(Row(name, core, work, {part: float(value) for part, value in entry.items()}))
     return tuple(rows)

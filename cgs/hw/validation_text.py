@@ -68,7 +68,8 @@ def _coefficients() -> str:
 
 def _gates() -> str:
     """Gates of the core: errors of the form, and the same designs in other libraries."""
-    read, of_library = logic.read_rows(logic.GATES), {}
+    read = logic.read_rows(logic.GATES)
+    of_library: dict[str, list[float]] = {}
     ours = {row.core: sum(row.found[part] for part in logic.PARTS) for row in read if row.name == logic.LIBRARY}
     for row in read:
         of_library.setdefault(row.name, []).append(sum(row.found[part] for part in logic.PARTS) / ours[row.core])

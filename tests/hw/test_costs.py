@@ -39,7 +39,7 @@ def test_the_components_of_a_planted_count_by_hand():
     weights = Memory(64, n_words=2048, reads=100, writes=7)
     parts = costs.frame_energy(made(weights=weights), tech)
     counts = made(weights=weights)
-    core = logic.energy(logic.core_of(counts), Work(300, 250, 0, 0, 0.54))
+    core = logic.energy(logic.core_of(counts), Work(300, 250, 0, 0, 0, 0, 0.54))
     assert parts["mac"] == pytest.approx(0.889 * 1.5 * (core["mac"] + core["operands"]))
     assert parts["clock"] == pytest.approx(0.889 * 1.5 * core["clock"])
     assert [parts[name] for name in ("control", "output")] == pytest.approx([0.889 * core[name] for name in ("control", "output")])

@@ -20,6 +20,7 @@ module cgs_control #(
     parameter int unsigned BiasAddressBits = 11,
     parameter int unsigned ValueAddressBits = 7,
     parameter int unsigned WakeCycles = 0,        // 0: memories never sleep
+    parameter bit ClockGating = 1'b0,
     localparam int unsigned TableBits = 5 * SizeBits + 19,
     localparam int unsigned LaneBits = ValuesPerWord > 1 ? $clog2(ValuesPerWord) : 1,
     localparam int unsigned GroupBits = GroupsPerWord > 1 ? $clog2(GroupsPerWord) : 1,
@@ -315,23 +316,33 @@ module cgs_control #(
 
   always_ff @(posedge clk_i) begin
     wake_q       <= wake_d;
-    bank_q       <= bank_d;
-    table_q      <= table_d;
-    index_q      <= index_d;
-    row_index_q  <= row_index_d;
     weight_q     <= weight_d;
-    bias_q       <= bias_d;
     group_q      <= group_d;
     used_group_q <= group_q;
-    block_q      <= block_d;
     in_q         <= in_d;
-    in_end_q     <= in_end_d;
     fetch_q      <= fetch_d;
-    out_q        <= out_d;
-    row_end_q    <= row_end_d;
-    mac_q        <= mac_d;
     first_q      <= first_d;
     lane_q       <= lane_d;
-    if (state_q == StLayer) layer_q <= layer_d;
   end
+
+  cgs_register #(
+      .Width(TableBits),
+      .ClockGating(ClockGating)
+  ) u_layer (
+      .clk_i,
+      .enable_i(state_q == StLayer),
+      .data_i  (layer_d),
+      .data_o  (layer_q)
+  );
+
+  // What changes at most with the last input of a block.
+  cgs_register #(
+      .Width(1 + TableAddressBits + 2 * IndexAddressBits + BiasAddressBits + 4 * SizeBits + MacBits),
+      .ClockGating(ClockGating)
+  ) u_held (
+      .clk_i,
+      .enable_i(!ClockGating || state_q != StMac || in_last),
+      .data_i  ({bank_d, table_d, index_d, row_index_d, bias_d, block_d, in_end_d, out_d, row_end_d, mac_d}),
+      .data_o  ({bank_q, table_q, index_q, row_index_q, bias_q, block_q, in_end_q, out_q, row_end_q, mac_q})
+  );
 endmodule

@@ -80,7 +80,8 @@ module cgs_core #(
       .IndexAddressBits(IndexAddressBits),
       .BiasAddressBits(BiasAddressBits),
       .ValueAddressBits(ValueAddressBits),
-      .WakeCycles(WakeCycles)
+      .WakeCycles(WakeCycles),
+      .ClockGating(ClockGating)
   ) u_control (
       .clk_i,
       .rst_ni,
