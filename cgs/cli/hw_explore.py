@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     beaten_by_none = front(allowed)
     shown = {round(at * (len(beaten_by_none) - 1) / (N_SHOWN - 1)) for at in range(N_SHOWN)}  # the first is the suggestion
     rows = [
-        vars(point) | (intervals(packed, point, args.frames_per_s, args.temperature_k, engine) if at in shown else {}) for at, point in enumerate(beaten_by_none)
+        vars(point) | (intervals(packed, point, args.frames_per_s, args.temperature_k, engine) if at in shown else {})
+        for at, point in enumerate(beaten_by_none)
     ]
     told = {
         "frames_per_s": args.frames_per_s,

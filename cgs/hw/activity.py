@@ -67,7 +67,7 @@ def parts_of(netlist: Mapping[str, Any], library: Library, changes: Mapping[str,
         for name, (bit, *_) in cell["connections"].items():
             if isinstance(bit, int):
                 pin = kind.pins[names.get(name, name)]
-                ends.append((part, pin, bit, pin.is_clock or bool(names)))
+                ends.append((part, pin, bit, pin.is_clock or (bool(names) and pin.is_output)))
                 loads[bit] += pin.capacitance
     if changes is not None:
         counted = _by_bit(core, changes)

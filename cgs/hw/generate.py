@@ -63,7 +63,8 @@ def core_script(design: Design) -> str:
     parameters = {name: value for name, value in design.parameters().items() if not name.endswith("Words")}
     parameters |= {f"{name}AddressBits": address_bits(number) for name, number in words.items()}
     set_each = " ".join(f"-set {name} {value}" for name, value in parameters.items())
-    return f"# Made from a packed model: the parameters of its engine's core.\nchparam {set_each} -set ClockGating 1'b{int(design.engine.clock_gating)} cgs_core\n"
+    gating = f"1'b{int(design.engine.clock_gating)}"
+    return f"# Made from a packed model: the parameters of its engine's core.\nchparam {set_each} -set ClockGating {gating} cgs_core\n"
 
 
 def write_images(model: PackedModel, design: Design, spliced: np.ndarray, out: Path) -> int:

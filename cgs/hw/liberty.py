@@ -152,8 +152,9 @@ def _pin(pin: Group, capacitance: float, templates: dict[str, Group]) -> Pin:
         loads = max((axis for axis, _ in tables), key=len)
         energies = np.mean([np.interp(loads, axis, values) for axis, values in tables], axis=0)
     is_output = pin.values.get("direction", "input") in ("output", "inout")
+    is_clock = "true" in (pin.values.get("clock"), pin.values.get("clock_gate_clock_pin"))
     own = 0.0 if is_output else float(pin.values.get("capacitance", "0"))
-    return Pin(own * capacitance, loads * capacitance, energies * capacitance, is_output, "true" in (pin.values.get("clock"), pin.values.get("clock_gate_clock_pin")))
+    return Pin(own * capacitance, loads * capacitance, energies * capacitance, is_output, is_clock)
 
 
 def _table(edge: Group, templates: dict[str, Group]) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,10 @@ library (some) {
                                                                           "9, 9"); } fall_power (loads) { values ("3, 5", "9, 9"); } }
     } }
   cell (NAND2X2) { area : 3; }
+  cell (ICG) { area : 5; clock_gating_integrated_cell : "latch_posedge";
+    pin (C) { direction : input; capacitance : 1; clock_gate_clock_pin : true; } pin (E) { direction : input; clock_gate_enable_pin : true; }
+    pin (Z) { direction : output; clock_gate_out_pin : true; } }
+  cell (TESTED) { area : 1; clock_gating_integrated_cell : latch_posedge_precontrol; pin (C) { direction : input; clock_gate_clock_pin : true; } }
   cell ("DFF") { area : 8; ff (IQ, IQN) { clocked_on : "CK"; next_state : "D"; }
     pin (CK) { clock : true; direction : input; capacitance : 1; internal_power () { rise_power (slopes) { values ("1, 2, 30, 40"); } } }
     pin (D) { direction : input; capacitance : 0.5; internal_power () { power (scalar) { values ("7"); } } } }
@@ -36,7 +40,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_a_planted_library_by_hand(tmp_path: Path) -> None:
     library = read_liberty(write(tmp_path, TEXT))
-    assert library.supply == 2.0 and library.nand2_area() == 2.0 and set(library.cells) == {"NAND2X1", "NAND2X2", "DFF"}
+    assert library.supply == 2.0 and library.nand2_area() == 2.0 and set(library.cells) == {"NAND2X1", "NAND2X2", "ICG", "TESTED", "DFF"}
     nand, flop = library.cells["NAND2X1"], library.cells["DFF"]
     assert nand.leakage == pytest.approx(3e-9) and set(nand.pins) == {"A", "B", "Y"}
     assert nand.pins["A"].capacitance == pytest.approx(1.5e-15) and not nand.pins["A"].is_output
@@ -44,6 +48,8 @@ def test_a_planted_library_by_hand(tmp_path: Path) -> None:
     assert out.is_output and out.capacitance == 0.0
     assert [out.energy(load) for load in (0.0, 5e-15, 10e-15, 99e-15)] == pytest.approx([2e-15, 3e-15, 4e-15, 4e-15])  # the steep slope, both edges
     assert flop.pins["CK"].is_clock and flop.pins["CK"].energy(0.0) == pytest.approx(2e-15)
+    gate = library.clock_gate()
+    assert gate is library.cells["ICG"] and gate.gate_pins == {"clk_i": "C", "enable_i": "E", "clk_o": "Z"} and gate.pins["C"].is_clock
     assert flop.pins["D"].energy(1e-15) == pytest.approx(7e-15)
 
 

@@ -12,7 +12,10 @@ from cgs.hw import logic
 from cgs.hw.design import count_model, design_engine
 from cgs.hw.logic import Core, Work
 
-CORE = Core(n_macs=8, weight_bits=5, value_bits=8, acc_bits=20, size_bits=10, index_bits=4, values_per_word=8, groups_per_word=1, address_bits=26, weight_address_bits=14)
+CORE = Core(
+    n_macs=8, weight_bits=5, value_bits=8, acc_bits=20, size_bits=10, index_bits=4,
+    values_per_word=8, groups_per_word=1, address_bits=26, weight_address_bits=14,
+)  # fmt: skip
 WORK = Work(cycles=1000, mac_cycles=900, outputs=80, passes=10, visits=40, layers=3, nonzero=0.5)
 
 

@@ -56,6 +56,26 @@ def test_a_planted_netlist_by_hand() -> None:
         parts_of(netlist, library, {name: n for name, n in changes.items() if name != "also"})
 
 
+def test_a_clock_gate_is_the_librarys_own() -> None:
+    """Its clock pin and output are the clock's, its enable is data; a library without one leaves it out."""
+    gate_pins = {"clk_i": "C", "enable_i": "E", "clk_o": "Z"}
+    gate = Cell(5.0, 0.0, {"C": pin(1.0, (0.5,), is_clock=True), "E": pin(3.0), "Z": pin(energies=(2.0,), is_output=True)}, gate_pins)
+    cells = {"NAND2": Cell(1.0, 0.0, {}), "DFF": Cell(8.0, 0.0, {"CK": pin(1.0, is_clock=True)})}
+    netlist_cells = {
+        "u_control.u_layer.u_gate": {"type": "cgs_clock_gate", "connections": {"clk_i": [2], "enable_i": [3], "clk_o": [4]}},
+        "u_control.gate_1": {"type": "DFF", "connections": {"CK": [4]}},
+    }
+    names = {"clk_i": {"bits": [2]}, "enable": {"bits": [3]}, "u_control.u_layer.clk": {"bits": [4]}}
+    netlist = {"modules": {"cgs_core_netlist": {"cells": netlist_cells, "netnames": names}}}
+    changes = {"clk_i": 10.0, "enable": 2.0, "u_control.u_layer.clk": 4.0}
+    control = parts_of(netlist, Library(Path("some.lib"), 2.0, cells | {"ICG": gate}), changes)["control"]
+    assert (control.area, control.flops) == (13.0, 1)
+    assert control.clock_j == pytest.approx(10 * (1.0 * 2.0 + 0.5) + 4 * 2.0 + 4 * 1.0 * 2.0) and control.data_j == pytest.approx(2 * 3.0 * 2.0)
+    assert parts_of(netlist, Library(Path("some.lib"), 2.0, cells), changes)["control"].area == 8.0
+    with pytest.raises(FormatError, match="DFF of the netlist: not in some.lib"):
+        parts_of(netlist, Library(Path("some.lib"), 2.0, {"NAND2": cells["NAND2"]}), changes)
+
+
 def test_verilators_names_are_undone(tmp_path: Path) -> None:
     lines = [
         "C '\x01f\x02n.v\x01l\x029\x01page\x02v_toggle/cgs_core_netlist\x01o\x02gen_mac__05b0__05d__02en[3]\x01h\x02TOP' 12",
