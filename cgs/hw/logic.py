@@ -25,7 +25,7 @@ from cgs.hw.sram import HELD_OUT_PARTS
 GATES = Path(__file__).with_name("logic_gates.tsv")
 ENERGY = Path(__file__).with_name("logic_energy.tsv")
 CHECK = Path(__file__).with_name("logic_check.tsv")
-"""Networks on recorded speech, as ENERGY; nothing is fitted to them."""
+"""Networks on recorded speech, and gated clocks, as ENERGY; nothing is fitted to them."""
 PARTS = ("mac", "operands", "control", "output")
 LIBRARY = "nangate45_typ"
 """Of the rows that are fitted; the others compare."""
@@ -243,7 +243,8 @@ def energy_errors() -> dict[str, Errors]:
 def check_errors() -> dict[str, float]:
     """Relative errors of the energy of all parts together, of each run of CHECK."""
     rows = list(read_rows(CHECK))
-    return {f"{row.name}, {row.core.n_macs} MACs": error for row, error in zip(rows, _off(rows, _fitted_energy())["all"], strict=True)}
+    names = [f"{row.name}, {row.core.n_macs} MACs{', gated clocks' if row.core.clock_gating else ''}" for row in rows]
+    return dict(zip(names, _off(rows, _fitted_energy())["all"], strict=True))
 
 
 def _errors(rows: list[Row], folds: list[int]) -> dict[str, Errors]:

@@ -102,7 +102,7 @@ def _switching() -> str:
         [
             told,
             _table(ERROR_HEADINGS, _errors(logic.energy_errors())),
-            "Networks on recorded speech, which it never saw:",
+            "Networks of speech_commands on recorded speech, and gated clocks, which it never saw:",
             _table(("network", "error of all parts together"), unseen),
         ]
     )

@@ -40,7 +40,7 @@ def test_the_components_of_a_planted_count_by_hand():
     parts = costs.frame_energy(made(weights=weights), tech)
     counts = made(weights=weights)
     core = logic.energy(logic.core_of(counts), Work(300, 250, 0, 0, 0, 0, 0.54))
-    assert parts["mac"] == pytest.approx(0.889 * 1.5 * (core["mac"] + core["operands"]))
+    assert parts["mac"] == pytest.approx(0.889 * 1.9 * (core["mac"] + core["operands"]))
     assert parts["clock"] == pytest.approx(0.889 * 1.5 * core["clock"])
     assert [parts[name] for name in ("control", "output")] == pytest.approx([0.889 * core[name] for name in ("control", "output")])
     bank = macro(40, 8192, 64)  # 16 KB in two banks

@@ -40,6 +40,7 @@ def test_gates_and_energy_meet_the_runs_left_out_of_the_fit():
     assert gates["all"].held_out_median < 0.03 and gates["all"].held_out_largest < 0.08
     assert energy["all"].held_out_largest < 0.10  # a whole network is left out at a time
     assert energy["clock"].held_out_largest < 0.01
+    assert len(logic.check_errors()) >= 4 and max(logic.check_errors().values()) < 0.10  # recorded speech, gated clocks
     for found in (*gates.values(), *energy.values()):
         assert found.median <= found.largest and found.median > 0  # a form of a few terms cannot meet every run
 

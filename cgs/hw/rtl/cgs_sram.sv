@@ -12,7 +12,9 @@ module cgs_sram #(
     input  logic [Width-1:0]       data_i,
     output logic [Width-1:0]       data_o
 );
+  // verilator coverage_off
   logic [Width-1:0] words_q[Words];
+  // verilator coverage_on
 
   always_ff @(posedge clk_i) begin
     if (write_i) words_q[address_i] <= data_i;
