@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from cgs.hw.counts import Counts
-from cgs.hw.sram import HELD_OUT_PARTS
+from cgs.hw.sram import HELD_OUT_PARTS, FitErrors
 
 GATES = Path(__file__).with_name("logic_gates.tsv")
 ENERGY = Path(__file__).with_name("logic_energy.tsv")
@@ -217,23 +217,13 @@ def _fitted_energy() -> dict[str, np.ndarray]:
     return _fits(list(read_rows(ENERGY)))
 
 
-@dataclass(frozen=True)
-class Errors:
-    """Relative errors |form / run - 1| of a part: over the runs, and over those left out of the fit."""
-
-    median: float
-    largest: float
-    held_out_median: float
-    held_out_largest: float
-
-
-def gate_errors() -> dict[str, Errors]:
+def gate_errors() -> dict[str, FitErrors]:
     """Of PARTS and of all gates together; a fifth of the designs is held out at a time."""
     rows = [row for row in read_rows(GATES) if row.name == LIBRARY]
     return _errors(rows, [part % HELD_OUT_PARTS for part in range(len(rows))])
 
 
-def energy_errors() -> dict[str, Errors]:
+def energy_errors() -> dict[str, FitErrors]:
     """Of PARTS, the clock and all together; the runs of one network are held out at a time."""
     rows = list(read_rows(ENERGY))
     names = sorted({row.name for row in rows})
@@ -247,7 +237,7 @@ def check_errors() -> dict[str, float]:
     return dict(zip(names, _off(rows, _fitted_energy())["all"], strict=True))
 
 
-def _errors(rows: list[Row], folds: list[int]) -> dict[str, Errors]:
+def _errors(rows: list[Row], folds: list[int]) -> dict[str, FitErrors]:
     fitted = _off(rows, _fits(rows))
     held_out: dict[str, list[float]] = {part: [] for part in fitted}
     for fold in sorted(set(folds)):
@@ -255,7 +245,7 @@ def _errors(rows: list[Row], folds: list[int]) -> dict[str, Errors]:
         for part, errors in _off(outside, _fits(inside)).items():
             held_out[part] += errors
     ends = {part: [end for errors in (fitted[part], held_out[part]) for end in (np.median(errors), max(errors))] for part in fitted}
-    return {part: Errors(*map(float, found)) for part, found in ends.items()}
+    return {part: FitErrors(*map(float, found)) for part, found in ends.items()}
 
 
 def _off(rows: list[Row], fits: dict[str, np.ndarray]) -> dict[str, list[float]]:

@@ -40,13 +40,19 @@ class Macro:
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Relative errors |form / CACTI - 1| of one cost: over the grid, over its points when they are held out of the fit, and between its points."""
+class FitErrors:
+    """Relative errors |form / run - 1| of what is fitted: over the runs, and over those held out of the fit."""
 
     median: float
     largest: float
     held_out_median: float
     held_out_largest: float
+
+
+@dataclass(frozen=True)
+class Errors(FitErrors):
+    """Those of one cost of a memory, and of memories between the points of the grid."""
+
     between_median: float
     between_largest: float
 

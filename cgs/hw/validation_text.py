@@ -19,7 +19,7 @@ from cgs.hw.calibration import calibrate
 from cgs.hw.chips import KEYWORD, SPEECH, Chip
 from cgs.hw.costs import power
 from cgs.hw.schemes import GROUP, SCHEMES, scheme_counts, stored_bytes
-from cgs.hw.sram import CHECK, coefficients, fit_errors, read_grid
+from cgs.hw.sram import CHECK, FitErrors, coefficients, fit_errors, read_grid
 from cgs.hw.technology import NORMAL_95, Technology, load_technology
 from cgs.hw.validation import Row, rows, spread_without
 
@@ -108,7 +108,7 @@ def _switching() -> str:
     )
 
 
-def _errors(found: Mapping[str, logic.Errors]) -> list[list[str]]:
+def _errors(found: Mapping[str, FitErrors]) -> list[list[str]]:
     return [[part, *(f"{100 * value:.1f} %" for value in astuple(at))] for part, at in found.items()]
 
 

@@ -23,6 +23,7 @@ from cgs.gmm.train import lang_topology, roots
 from cgs.gmm.tree import monophone_tree
 from cgs.gmm.tree_format import tree_bytes
 from cgs.lang.lang import Lang, load_lang
+from cgs.quant.packed import PackedLayer, PackedModel, write_packed
 from cgs.stages import acoustic, decode, feats, keyword, lang, pack
 
 RATE, PHONE_FRAMES = 8000, 9
@@ -131,3 +132,12 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with _unit(root, "10-report", options).writing() as out:
         write_json(out / "results.json", {"commit": "abc", "config_digest": "1", "data_digest": "2"})
     yield root
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A packed file of one dense layer of 500 outputs and 403 inputs."""
+    formats = (6, 5, 16, 5, 8, True, 4, 32, 9, False)
+    layer = PackedLayer(403, 500, 0, None, np.ones((500, 403), dtype=np.int8), np.zeros(500, dtype=np.int64), *formats)
+    write_packed(tmp_path / "model.cgs", PackedModel((layer,), {}))
+    return tmp_path / "model.cgs"

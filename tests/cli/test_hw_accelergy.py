@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 import yaml
 
 from cgs.cli.main import main
-from cgs.quant.packed import PackedLayer, PackedModel, write_packed
 
 FILES = ["ART.yaml", "ERT.yaml", "action_counts.yaml", "architecture.yaml", "energy_estimation.yaml"]
-
-
-@pytest.fixture
-def model(tmp_path):
-    formats = (6, 5, 16, 5, 8, True, 4, 32, 9, False)
-    made = PackedModel((PackedLayer(403, 500, 0, None, np.ones((500, 403), dtype=np.int8), np.zeros(500, dtype=np.int64), *formats),), {})
-    write_packed(tmp_path / "model.cgs", made)
-    return tmp_path / "model.cgs"
 
 
 def call(*words):

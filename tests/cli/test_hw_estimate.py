@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 
 from cgs.base.options import HardwareOptions
 from cgs.cli.main import main
 from cgs.hw.estimate import estimate
-from cgs.quant.packed import PackedLayer, PackedModel, write_packed
-
-
-@pytest.fixture
-def model(tmp_path):
-    formats = (6, 5, 16, 5, 8, True, 4, 32, 9, False)
-    made = PackedModel((PackedLayer(403, 500, 0, None, np.ones((500, 403), dtype=np.int8), np.zeros(500, dtype=np.int64), *formats),), {})
-    write_packed(tmp_path / "model.cgs", made)
-    return tmp_path / "model.cgs", made
+from cgs.quant.packed import read_packed
 
 
 def call(*words):
@@ -26,8 +17,7 @@ def call(*words):
 
 
 def test_the_table_holds_every_supply_the_components_and_the_minimum(model, capsys):
-    path, _ = model
-    assert call(path) == 0
+    assert call(model) == 0
     out = capsys.readouterr().out
     assert out.startswith("201500 MACs")
     for node in ("40nm", "65nm"):
@@ -38,8 +28,8 @@ def test_the_table_holds_every_supply_the_components_and_the_minimum(model, caps
 
 
 def test_json_is_the_estimate(model, capsys):
-    path, made = model
-    assert call(path, "--json", "--node", "65nm", "--supply", 0.9, "--n-macs", 4, "--frames-per-s", 50, "--bank-bytes", 4096, "--temperature-k", 330) == 0
+    made = read_packed(model)
+    assert call(model, "--json", "--node", "65nm", "--supply", 0.9, "--n-macs", 4, "--frames-per-s", 50, "--bank-bytes", 4096, "--temperature-k", 330) == 0
     told = json.loads(capsys.readouterr().out)
     options = HardwareOptions(n_macs=4, frames_per_s=50, nodes=["65nm"], supply_v=[0.9], reference_supply_v=0.9)
     plain = estimate(made, options, temperature_k=330.0)
@@ -52,7 +42,7 @@ def test_json_is_the_estimate(model, capsys):
 def test_a_picture_is_drawn(model, tmp_path, words, capsys):
     from matplotlib.image import imread
 
-    assert call(model[0], "--plot", tmp_path / "power.png", *words) == 0
+    assert call(model, "--plot", tmp_path / "power.png", *words) == 0
     height, width, _ = imread(tmp_path / "power.png").shape
     assert height > 500 and width > 500
 
@@ -66,7 +56,7 @@ def test_a_picture_is_drawn(model, tmp_path, words, capsys):
     ],
 )
 def test_what_cannot_be_is_one_line(model, words, code, text, capsys):
-    assert call(model[0], *words) == code
+    assert call(model, *words) == code
     err = capsys.readouterr().err
     assert text in err and err.count("\n") == 1 and err.startswith("error: ")
 
@@ -83,16 +73,16 @@ def test_what_cannot_be_is_one_line(model, words, code, text, capsys):
 )
 def test_a_bad_option_is_one_line(model, words, text, capsys):
     with pytest.raises(SystemExit) as ended:
-        call(model[0], *words)
+        call(model, *words)
     err = capsys.readouterr().err
     assert ended.value.code == 2 and text in err and err.count("\n") == 1
 
 
 def test_a_file_that_is_missing_altered_or_not_ours_is_one_line(model, tmp_path, capsys):
-    data = bytearray(model[0].read_bytes())
+    data = bytearray(model.read_bytes())
     data[-40] ^= 1
     (tmp_path / "altered.cgs").write_bytes(data)
-    (tmp_path / "short.cgs").write_bytes(model[0].read_bytes()[:50])
+    (tmp_path / "short.cgs").write_bytes(model.read_bytes()[:50])
     (tmp_path / "text.cgs").write_text("not a model\n")
     for name, text in (("altered", "altered"), ("short", "short.cgs"), ("text", "not a packed model"), ("none", "no such file")):
         assert call(tmp_path / f"{name}.cgs") == 6

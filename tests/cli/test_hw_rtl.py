@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from cgs.cli.main import main
 from cgs.data.audio import read_audio
 from cgs.decode.model_dir import NETWORK_DIR, Model
 from cgs.decode.scores import NetworkScores
+from cgs.quant.packed import write_packed
+
+OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 
 
 @pytest.mark.parametrize("system", ["words", "spotter"])
@@ -44,3 +48,16 @@ def test_what_cannot_be_listened_to_is_one_line(tones: Path, tmp_path: Path, cap
     assert main(["hw", "rtl", str(exported), "--out", str(out), "--recording", str(tmp_path / "none.wav")]) == 4
     error = capsys.readouterr().err
     assert "none.wav" in error and error.count("\n") == 1 and not out.exists()
+
+
+@pytest.mark.skipif(not (shutil.which("yosys") and shutil.which("verilator") and OSU018.is_file()), reason="yosys, verilator or qflow's cells are missing")
+def test_gates_and_their_switching_are_told(made: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_packed(tmp_path / "model.cgs", made.random_model(1, widths=(6, 5, 3), bits=3))
+    arguments = ["hw", "rtl", str(tmp_path / "model.cgs"), "--n-macs", "2", "--n-frames", "3", "--synthesise", "--switching"]
+    assert main([*arguments, "--out", str(tmp_path / "rtl"), "--liberty", str(OSU018)]) == 0
+    told = capsys.readouterr().out
+    assert "gate equivalents without memories" in told and "osu018_stdcells at 1.8 V, 3 frames" in told
+    for part in ("mac", "operands", "control", "output", "clock", "all"):
+        assert f"\n  {part} " in told
+    assert main([*arguments, "--out", str(tmp_path / "other")]) == 2
+    assert "--switching: energy needs the cells of a library" in capsys.readouterr().err and not (tmp_path / "other").exists()
