@@ -67,7 +67,15 @@ def count_packed(packed: PackedLike, n_macs: int, engine: Engine | None = None) 
         activation_bits=max(int(getattr(layer, "input_bits", Engine.activation_bits)) for layer in layers),
         bias_bits=max(int(getattr(layer, "bias_bits", Engine.bias_bits)) for layer in layers),
     )
-    return replace(count([layer_shape(layer) for layer in layers], engine, _new_inputs(packed)), nonzero=getattr(packed, "meta", {}).get("nonzero"))
+    return replace(count([layer_shape(layer) for layer in layers], engine, _new_inputs(packed)), nonzero=_nonzero(packed))
+
+
+def _nonzero(packed: PackedLike) -> float | None:
+    """Share of the products that are not zero, where the model's description states it."""
+    share = getattr(packed, "meta", {}).get("nonzero")
+    if share is not None and not (isinstance(share, int | float) and 0 <= share <= 1):
+        raise ConfigError(f"the model's description: nonzero {share!r}", "a share from 0 to 1; pack the model again")
+    return share
 
 
 def _minimum(counts: Counts, tech: Technology, rate: float, temperature_k: float) -> dict[str, Any] | None:

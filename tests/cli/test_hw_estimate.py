@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from cgs.base.options import HardwareOptions
 from cgs.cli.main import main
 from cgs.hw.estimate import estimate
-from cgs.quant.packed import read_packed
+from cgs.quant.packed import read_packed, write_packed
 
 
 def call(*words):
@@ -88,3 +89,11 @@ def test_a_file_that_is_missing_altered_or_not_ours_is_one_line(model, tmp_path,
         assert call(tmp_path / f"{name}.cgs") == 6
         err = capsys.readouterr().err
         assert text in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("share", ["half", -0.1, 1.5, float("nan"), [0.5]])
+def test_a_description_with_an_impossible_share_of_products_is_one_line(model, tmp_path, share, capsys):
+    write_packed(tmp_path / "odd.cgs", replace(read_packed(model), meta={"nonzero": share}))
+    assert call(tmp_path / "odd.cgs") == 2
+    err = capsys.readouterr().err
+    assert f"nonzero {share!r}" in err and err.count("\n") == 1 and err.startswith("error: ")
