@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         done = simulate(args.out, args.out / "images")
         print(f"simulated: {done.frames} frames bit for bit as the integer engine, each in {done.cycles} cycles, with the accesses that were counted")
     if args.synthesise:
-        gates = synthesise(args.out, args.liberty)
+        gates = synthesise(args.out, library)
         print(f"synthesised: {gates.equivalents:.0f} gate equivalents without memories, {sum(gates.cells.values())} cells, in {gates.netlist}")
     if library and args.switching:
         print(table(measure(args.out, model, design, frames, library)), end="")

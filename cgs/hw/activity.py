@@ -16,7 +16,7 @@ from cgs.base.errors import FormatError
 from cgs.hw.liberty import Cell, Library
 
 CORE = "cgs_core_netlist"
-PARTS = {"gen_mac": "mac", "u_control": "control", "u_requantise": "output", "u_output": "output"}
+INSTANCES = {"gen_mac": "mac", "u_control": "control", "u_requantise": "output", "u_output": "output"}
 """Parts of a core by the instances that they are; what lies between them selects operands and sums."""
 BETWEEN = "operands"
 CLOCK_GATE = "cgs_clock_gate"
@@ -60,7 +60,7 @@ def parts_of(netlist: Mapping[str, Any], library: Library, changes: Mapping[str,
         kind, names = _kind(cell["type"], library)
         if kind is None:
             continue
-        part = parts[next((part for part_of, part in PARTS.items() if instance.startswith(part_of)), BETWEEN)]
+        part = parts[next((part for part_of, part in INSTANCES.items() if instance.startswith(part_of)), BETWEEN)]
         part.area += kind.area / unit
         part.leakage_w += kind.leakage
         part.flops += not names and any(pin.is_clock for pin in kind.pins.values())

@@ -8,7 +8,6 @@ what `cgs hw rtl --out DIR --liberty LIBRARY.lib --switching` found. No library 
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -24,8 +23,8 @@ from cgs.hw.design import Design
 from cgs.hw.generate import write_rtl
 from cgs.hw.liberty import Library, read_liberty
 from cgs.hw.logic import PARTS, Core, Work
-from cgs.hw.simulate import make
 from cgs.hw.switching import SWITCHING
+from cgs.hw.synthesis import synthesise
 
 N_DESIGNS, N_COMPARED, SEED = 40, 8, 20161107
 
@@ -46,8 +45,7 @@ def gates(design: Design, library: Library) -> dict[str, Part]:
     """Gates of a design's core. Raises: ToolError: as `cgs.hw.synthesis.synthesise`."""
     with tempfile.TemporaryDirectory() as folder:
         write_rtl(design, Path(folder))
-        make(Path(folder), ["synth", f"LIBERTY={library.path.resolve()}"], ("yosys", "make"))
-        return parts_of(json.loads((Path(folder) / "build" / library.path.stem / "netlist.json").read_text(encoding="utf-8")), library)
+        return parts_of(read_json(synthesise(Path(folder), library).netlist.with_suffix(".json")), library)
 
 
 def write_gates(paths: list[Path]) -> None:

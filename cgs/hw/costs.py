@@ -83,10 +83,10 @@ def leakage(counts: Counts, tech: Technology, supply_v: Value, temperature_k: fl
     for name, part in _filled(counts).items():
         n_banks, bank = banks(name, part, counts.engine, tech.node_nm)
         memory = memory + n_banks * (bank.leakage_w * warmth + tech["sram_gate"] * bank.gate_leakage_w)
-    logic = tech["gate_leakage"] * n_gates(counts, tech) * warmth
+    gates = tech["gate_leakage"] * n_gates(counts, tech) * warmth
     return {
         "memory_leakage": tech["sram_leakage"] * memory * leakage_fade(supply_v, tech["sram_supply"], tech),
-        "logic_leakage": logic * leakage_fade(supply_v, tech["nominal_supply"], tech),
+        "logic_leakage": gates * leakage_fade(supply_v, tech["nominal_supply"], tech),
     }
 
 

@@ -112,7 +112,7 @@ def flip_flops(core: Core) -> int:
 
 
 def clocked(core: Core, work: Work) -> Any:
-    """Times in a frame that a flip-flop is clocked, all of them together; a clock gate counts as GATE_FLOPS of them in every cycle."""
+    """Times in a frame that a flip-flop is clocked, all of them together; a clock gate (of each MAC, output, layer, held) counts as GATE_FLOPS."""
     registers = _registers(core, work)
     if not core.clock_gating:
         return work.cycles * sum(bits for bits, _ in registers.values())
@@ -207,9 +207,13 @@ def _terms(row: Row) -> dict[str, list[float]]:
     return _energy_terms(row.core, row.work) if row.work else _gate_terms(row.core)
 
 
+def _fitted_designs() -> list[Row]:
+    return [row for row in read_rows(GATES) if row.name == LIBRARY]
+
+
 @lru_cache
 def _fitted_gates() -> dict[str, np.ndarray]:
-    return _fits([row for row in read_rows(GATES) if row.name == LIBRARY])
+    return _fits(_fitted_designs())
 
 
 @lru_cache
@@ -219,8 +223,15 @@ def _fitted_energy() -> dict[str, np.ndarray]:
 
 def gate_errors() -> dict[str, FitErrors]:
     """Of PARTS and of all gates together; a fifth of the designs is held out at a time."""
-    rows = [row for row in read_rows(GATES) if row.name == LIBRARY]
+    rows = _fitted_designs()
     return _errors(rows, [part % HELD_OUT_PARTS for part in range(len(rows))])
+
+
+def library_ratios() -> dict[str, list[float]]:
+    """Gates of whole cores in each library, over those of the same designs in the one that is fitted."""
+    totals = [(row.name, row.core, sum(row.found[part] for part in PARTS)) for row in read_rows(GATES)]
+    ours = {core: total for name, core, total in totals if name == LIBRARY}
+    return {library: [total / ours[core] for name, core, total in totals if name == library] for library, _, _ in totals}
 
 
 def energy_errors() -> dict[str, FitErrors]:

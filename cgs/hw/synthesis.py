@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgs.base.errors import ConfigError
-from cgs.hw.liberty import Library, read_liberty
+from cgs.hw.liberty import Library
 from cgs.hw.simulate import make
 
 GENERIC = {
@@ -38,17 +38,16 @@ class Gates:
     netlist: Path
 
 
-def synthesise(directory: Path, liberty: Path | None = None) -> Gates:
+def synthesise(directory: Path, library: Library | None = None) -> Gates:
     """Synthesise the core of a directory that `write_rtl` wrote; nothing is done where it is up to date.
 
     Args:
         directory: the netlist goes to build/generic there, or to build/ and the library's name.
-        liberty: a standard-cell library; without it, Yosys's own gates.
-    Raises: ToolError: a tool is missing, or synthesis failed. ConfigError: the library is missing, or cannot price gates.
+        library: standard cells; without them, Yosys's own gates.
+    Raises: ToolError: a tool is missing, or synthesis failed. ConfigError: the library cannot price gates.
     """
-    library = read_liberty(liberty) if liberty else None
-    out = directory / "build" / (liberty.stem if liberty else "generic")
-    make(directory, ["synth", f"LIBERTY={liberty.resolve() if liberty else ''}"], ("yosys", "make"))
+    out = directory / "build" / (library.path.stem if library else "generic")
+    make(directory, ["synth", f"LIBERTY={library.path.resolve() if library else ''}"], ("yosys", "make"))
     return count_gates((out / "cells.txt").read_text(encoding="utf-8"), out / "netlist.v", library)
 
 

@@ -68,12 +68,9 @@ def _coefficients() -> str:
 
 def _gates() -> str:
     """Gates of the core: errors of the form, and the same designs in other libraries."""
-    read = logic.read_rows(logic.GATES)
-    of_library: dict[str, list[float]] = {}
-    ours = {row.core: sum(row.found[part] for part in logic.PARTS) for row in read if row.name == logic.LIBRARY}
-    for row in read:
-        of_library.setdefault(row.name, []).append(sum(row.found[part] for part in logic.PARTS) / ours[row.core])
-    told = f"Gates of the core: errors of the form over the {len(ours)} designs that it is fitted to, and over a fifth at a time held out of the fit:"
+    of_library = logic.library_ratios()
+    n_fitted = len(of_library[logic.LIBRARY])
+    told = f"Gates of the core: errors of the form over the {n_fitted} designs that it is fitted to, and over a fifth at a time held out of the fit:"
     others = [
         [name, str(len(ratios)), *(f"{value:.3f}" for value in (sum(ratios) / len(ratios), min(ratios), max(ratios)))]
         for name, ratios in of_library.items()

@@ -47,9 +47,7 @@ def test_gates_and_energy_meet_the_runs_left_out_of_the_fit():
 
 def test_libraries_agree():
     """NAND2 equivalents of the same designs in other libraries, whole cores."""
-    ours, other = {row.core: sum(row.found[part] for part in logic.PARTS) for row in logic.read_rows(logic.GATES) if row.name == logic.LIBRARY}, {}
-    for row in logic.read_rows(logic.GATES):
-        other.setdefault(row.name, []).append(sum(row.found[part] for part in logic.PARTS) / ours[row.core])
+    other = logic.library_ratios()
     assert set(other) == {"nangate45_typ", "sky130hd_tt", "sg13g2", "osu018_stdcells"}
     assert np.abs(np.array(other["sg13g2"]) - 1).max() < 0.05
     assert max(abs(np.mean(ratios) - 1) for ratios in other.values()) < 0.10
