@@ -2,7 +2,7 @@
 
 Owns the form and its fit to sram_grid.tsv. For each node and cost, with s = log2(bytes / 64 KB) and w = log2(word bits / 64),
 
-    ln cost = c0 + c1 s + c2 w + c3 s^2 + c4 s w + c5 w^2.
+    ln cost = c0 + c1 s + c2 w + c3 s^2 + c4 s w + c5 w^2 + c6 s w^2.
 
 Costs hold at CACTI's own supply and 300 K; the laws of supply and temperature are in cgs.hw.supply."""
 
@@ -65,22 +65,22 @@ def read_grid(path: Path = GRID) -> np.ndarray:
 
 def _terms(n_bytes: np.ndarray, word_bits: np.ndarray) -> np.ndarray:
     size, width = np.log2(n_bytes / REFERENCE_BYTES), np.log2(word_bits / REFERENCE_BITS)
-    return np.stack([np.ones_like(size), size, width, size**2, size * width, width**2], axis=-1)
+    return np.stack([np.ones_like(size), size, width, size**2, size * width, width**2, size * width**2], axis=-1)
 
 
 def fit(rows: np.ndarray) -> np.ndarray:
     """Least squares of ln cost for one node.
 
     Args:
-        rows: (n, 9) of the grid, n at least 6.
-    Returns: (6, 6) coefficients, a column for each of COSTS.
+        rows: (n, 9) of the grid, n at least 7.
+    Returns: (7, 6) coefficients, a column for each of COSTS.
     """
     return np.linalg.lstsq(_terms(rows[:, 1], rows[:, 2]), np.log(rows[:, 3:]), rcond=None)[0]
 
 
 @lru_cache
 def coefficients(node_nm: int) -> np.ndarray:
-    """Coefficients of one node, (6, 6). Raises: ConfigError: no CACTI runs of this node."""
+    """Coefficients of one node, (7, 6). Raises: ConfigError: no CACTI runs of this node."""
     grid = read_grid()
     rows = grid[grid[:, 0] == node_nm]
     if not len(rows):

@@ -63,7 +63,7 @@ def _coefficients() -> str:
         for node in (40, 45, 65)
         for name, column in zip(COST_NAMES, coefficients(node).T, strict=True)
     ]
-    return "Coefficients (SI units):\n\n" + _table(("node", "cost", "c0", "c1", "c2", "c3", "c4", "c5"), lines)
+    return "Coefficients (SI units):\n\n" + _table(("node", "cost", "c0", "c1", "c2", "c3", "c4", "c5", "c6"), lines)
 
 
 def _gates() -> str:
