@@ -48,6 +48,13 @@ RECIPE = {
 }
 
 
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """What stderr holds, which is one line."""
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1, err
+    return err
+
+
 def sentence(rng: np.random.Generator, n_words: int) -> list[str]:
     """Words and pauses, "" of some frames, the first and the last of them pauses."""
     return ["", *(part for _ in range(n_words) for part in (str(rng.choice(list(LEXICON))), ""))]

@@ -9,6 +9,8 @@ import yaml
 
 from cgs.cli.main import main
 
+from .conftest import one_line  # isort: skip
+
 FILES = ["ART.yaml", "ERT.yaml", "action_counts.yaml", "architecture.yaml", "energy_estimation.yaml"]
 
 
@@ -59,8 +61,8 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(model, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "art.yaml").write_text("ART: {version: 0.4, tables: [{name: engine.cache, area: 1}]}\n")
     assert call("accelergy", model, "--out", "made", *words) == code
-    err = capsys.readouterr().err
-    assert text in err and err.count("\n") == 1 and err.startswith("error: ")
+    err = one_line(capsys)
+    assert text in err and err.startswith("error: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["art.yaml", "model.cgs"]
 
 
@@ -81,5 +83,4 @@ def test_a_directory_that_is_there_is_kept(model, tmp_path, capsys):
 def test_a_bad_option_is_one_line(model, words, text, capsys):
     with pytest.raises(SystemExit) as ended:
         call("accelergy", model, *words)
-    err = capsys.readouterr().err
-    assert ended.value.code == 2 and text in err and err.count("\n") == 1
+    assert ended.value.code == 2 and text in one_line(capsys)

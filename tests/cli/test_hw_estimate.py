@@ -12,6 +12,8 @@ from cgs.cli.main import main
 from cgs.hw.estimate import estimate
 from cgs.quant.packed import read_packed, write_packed
 
+from .conftest import one_line  # isort: skip
+
 
 def call(*words):
     return main(["hw", "estimate", *(str(word) for word in words)])
@@ -58,8 +60,8 @@ def test_a_picture_is_drawn(model, tmp_path, words, capsys):
 )
 def test_what_cannot_be_is_one_line(model, words, code, text, capsys):
     assert call(model, *words) == code
-    err = capsys.readouterr().err
-    assert text in err and err.count("\n") == 1 and err.startswith("error: ")
+    err = one_line(capsys)
+    assert text in err and err.startswith("error: ")
 
 
 @pytest.mark.parametrize(
@@ -75,8 +77,7 @@ def test_what_cannot_be_is_one_line(model, words, code, text, capsys):
 def test_a_bad_option_is_one_line(model, words, text, capsys):
     with pytest.raises(SystemExit) as ended:
         call(model, *words)
-    err = capsys.readouterr().err
-    assert ended.value.code == 2 and text in err and err.count("\n") == 1
+    assert ended.value.code == 2 and text in one_line(capsys)
 
 
 def test_a_file_that_is_missing_altered_or_not_ours_is_one_line(model, tmp_path, capsys):
@@ -87,13 +88,12 @@ def test_a_file_that_is_missing_altered_or_not_ours_is_one_line(model, tmp_path,
     (tmp_path / "text.cgs").write_text("not a model\n")
     for name, text in (("altered", "altered"), ("short", "short.cgs"), ("text", "not a packed model"), ("none", "no such file")):
         assert call(tmp_path / f"{name}.cgs") == 6
-        err = capsys.readouterr().err
-        assert text in err and err.count("\n") == 1
+        assert text in one_line(capsys)
 
 
 @pytest.mark.parametrize("share", ["half", -0.1, 1.5, float("nan"), [0.5]])
 def test_a_description_with_an_impossible_share_of_products_is_one_line(model, tmp_path, share, capsys):
     write_packed(tmp_path / "odd.cgs", replace(read_packed(model), meta={"nonzero": share}))
     assert call(tmp_path / "odd.cgs") == 2
-    err = capsys.readouterr().err
-    assert f"nonzero {share!r}" in err and err.count("\n") == 1 and err.startswith("error: ")
+    err = one_line(capsys)
+    assert f"nonzero {share!r}" in err and err.startswith("error: ")

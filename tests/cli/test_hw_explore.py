@@ -9,6 +9,8 @@ import pytest
 from cgs.cli.hw_explore import supplies
 from cgs.cli.main import main
 
+from .conftest import one_line  # isort: skip
+
 
 def call(*words):
     return main(["hw", "explore", *(str(word) for word in words)])
@@ -56,8 +58,8 @@ def test_a_picture_is_drawn(model, tmp_path, capsys):
 )
 def test_what_cannot_be_is_one_line(model, words, code, text, capsys):
     assert call(model, *words) == code
-    err = capsys.readouterr().err
-    assert text in err and err.count("\n") == 1 and err.startswith("error: ")
+    err = one_line(capsys)
+    assert text in err and err.startswith("error: ")
 
 
 @pytest.mark.parametrize(
@@ -76,8 +78,7 @@ def test_what_cannot_be_is_one_line(model, words, code, text, capsys):
 def test_a_bad_option_is_one_line(model, words, text, capsys):
     with pytest.raises(SystemExit) as ended:
         call(model, *words)
-    err = capsys.readouterr().err
-    assert ended.value.code == 2 and text in err and err.count("\n") == 1
+    assert ended.value.code == 2 and text in one_line(capsys)
 
 
 def test_ranges_of_supplies():
