@@ -125,7 +125,8 @@ class IntegerEngine:
             for layer in self._layers[:-1]:
                 x = layer.outputs(x)
             here, last = logits[start : start + step], self._layers[-1]
-            here[:] = (last.accumulate(last.padded(x[:, x.shape[1] - len(here) :])) * last.dtype(scale)).T
+            sums = last.accumulate(last.padded(x))
+            here[:] = (sums[:, sums.shape[1] - len(here) :] * last.dtype(scale)).T
         return logits
 
     def integers(self, spliced: np.ndarray) -> list[np.ndarray]:
@@ -169,9 +170,11 @@ def nonzero_share(model: PackedModel, spliced: np.ndarray) -> float:
     Raises: as `IntegerEngine.logits`.
     """
     moving = total = 0
-    for layer, values in zip(model.layers, IntegerEngine(model).integers(spliced), strict=False):
-        uses = _nonzero_by_input(layer).reshape(-1, layer.n_below).sum(axis=0)  # of each value, in all the frames that a layer reads
-        moving += int(((values != 0) @ uses).sum())
+    integers = IntegerEngine(model).integers(spliced)
+    for layer, values, outputs in zip(model.layers, integers, integers[1:], strict=False):
+        of_before, from_below = np.split(_nonzero_by_input(layer), [layer.n_cells])
+        uses = from_below.reshape(-1, layer.n_below).sum(axis=0)  # of each value, in all the frames that a layer reads
+        moving += int(((values != 0) @ uses).sum()) + int(((outputs[:-1, : layer.n_cells] != 0) @ of_before).sum())
         total += layer.n_weights * len(values)
     return moving / total if total else 0.0
 

@@ -42,8 +42,8 @@ class PackedLayer:
         weight_fraction_bits: of a weight.
         bias_bits, bias_fraction_bits: of a bias; it is shifted left to the accumulator's fraction bits.
         input_bits, input_signed, input_fraction_bits: of an input.
-        output_bits, output_fraction_bits: of an output of a hidden layer, h where it has cells; 32 and the accumulator's fraction bits in the last layer, which gives
-            its accumulators.
+        output_bits, output_fraction_bits: of an output of a hidden layer, h where it has cells; 32 and the accumulator's fraction bits in the last layer,
+            which gives its accumulators.
         relu: hidden layer with a ReLU, whose outputs are unsigned.
         output_signed: hidden layer without one, whose outputs are signed: the first of two factors of a matrix.
         offsets: frames of the layer below whose values are the inputs, side by side, relative to the current frame and rising.
@@ -257,12 +257,12 @@ class PackedModel:
 
     @property
     def n_parameters_dense(self) -> int:
-        """Weights and biases of the dense network of this shape, in which a layer of signed outputs and the one after it, two factors, are one."""
+        """Weights and biases of the dense network of this shape, in which a linear layer and the one after it, two factors, are one."""
         n_parameters, n_in = 0, 0
         for layer in self.layers:
-            n_in = n_in or layer.n_in
-            if not layer.output_signed:
-                n_parameters, n_in = n_parameters + (n_in + 1) * layer.n_out, 0
+            n_in = n_in or layer.n_in - layer.n_cells
+            if layer.cells or not layer.output_signed:
+                n_parameters, n_in = n_parameters + (n_in + layer.n_cells + 1) * layer.n_out, 0
         return n_parameters
 
     @property
@@ -273,10 +273,11 @@ class PackedModel:
     @property
     def context(self) -> tuple[int, int]:
         """Frames before and after the current one that the layers read by their offsets; (0, 0) of a feed-forward network. What the description says where
-        there are cells: how many are heard before the first one that is named, and how many after it."""
-        if self.remembers:
-            features = self.meta.get("features", {})
-            return features.get("left", 0), features.get("right", 0)
+        there are cells: how many are heard before the first one that is named, and how many after the last."""
+        return (self.meta["features"]["left"], self.meta["features"]["right"]) if self.remembers else self._reach
+
+    @property
+    def _reach(self) -> tuple[int, int]:
         return -sum(layer.offsets[0] for layer in self.layers), sum(layer.offsets[-1] for layer in self.layers)
 
     def problem(self) -> str:
@@ -292,7 +293,14 @@ class PackedModel:
             gives = (above.n_given, above.output_bits, above.output_fraction_bits, above.output_signed)
             if gives != (below.n_below, below.input_bits, below.input_fraction_bits, below.input_signed):
                 return f"layer {number}: its inputs are not what layer {number - 1} gives"
+        if self.remembers and not self._says_what_is_heard():
+            return "its description does not say how many frames are heard before and after those that are named"
         return ""
+
+    def _says_what_is_heard(self) -> bool:
+        features = self.meta.get("features")
+        sides = [features.get(side) for side in ("left", "right")] if isinstance(features, dict) else []
+        return bool(sides) and all(type(frames) is int and frames >= max(least, 0) for frames, least in zip(sides, self._reach, strict=True))
 
     def check(self) -> None:
         """Raises: ShapeError: a layer that does not fit, or whose accumulator may overflow."""
