@@ -62,6 +62,11 @@ class Spec(Options):
         """Frames before and after the current one that a network of sequences reads; None where its inputs come spliced."""
         return None
 
+    @property
+    def n_unnamed(self) -> int:
+        """Frames that a network which remembers hears before the first one that it names."""
+        return 0
+
     def blocks(self) -> list[tuple[int, int]]:
         """Outputs and inputs of a block of every matrix."""
         n_layers = len(self.shapes())
@@ -104,12 +109,19 @@ class Product:
         layer: number of the layer that it belongs to, from 0.
         offsets: frames of the layer below that it reads, side by side.
         relu: whether a ReLU follows: none does between the factors of a layer, nor after the output layer.
+        recurrent: U of a layer of cells, which follow; `matrix` is its W.
     """
 
     matrix: Matrix
     layer: int
     offsets: tuple[int, ...]
     relu: bool
+    recurrent: Matrix | None = None
+
+    @property
+    def matrices(self) -> list[Matrix]:
+        """Its matrix, and U if there is one."""
+        return [self.matrix] if self.recurrent is None else [self.matrix, self.recurrent]
 
 
 class Network(nn.Module):
@@ -137,8 +149,13 @@ class Network(nn.Module):
         """The layers, typed."""
         yield from self.layers  # type: ignore[misc]
 
+    @property
+    def n_layers(self) -> int:
+        """Layers that have bits of their own when packed; two factors are one."""
+        return len(self.layers)
+
     def products(self) -> list[Product]:
-        """The matrix products of a feed-forward or time-delay network from input to output, as an engine makes them that knows nothing of factors."""
+        """The matrix products of a network from input to output, as an engine makes them that knows nothing of factors."""
         told: list[Product] = []
         for number, (layer, offsets) in enumerate(zip(self.each_layer(), self.spec.layer_offsets(), strict=True)):
             hidden = number < len(self.layers) - 1
