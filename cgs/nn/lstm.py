@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from cgs.nn.dropout import dropout
-from cgs.nn.layers import Matrix, Network, Product, Spec, feature_major, features_first, spliced
+from cgs.nn.layers import Layer, Matrix, Network, Product, Spec, feature_major, features_first, spliced
 from cgs.nn.lstm_loop import Cells, LstmLoop, RealCells
 from cgs.sparse.layer import BlockSparseLinear
 from cgs.sparse.mask import BlockMask
@@ -45,6 +45,17 @@ class LstmSpec(Spec):
         """The warm-up, and the frames by which names are late."""
         return self.warmup + self.label_delay
 
+    def products(self, layers: list[Layer]) -> list[Product]:
+        """One of two matrices for each layer of cells, and the output layer's."""
+        pairs = enumerate(cells_of(layers))
+        cells = [Product(from_below, n, (0,) if n else self.offsets, relu=False, recurrent=recurrent) for n, (from_below, recurrent) in pairs]
+        return [*cells, Product(layers[-1], len(cells), (0,), relu=False)]  # type: ignore[arg-type]
+
+
+def cells_of(layers: list[Layer]) -> list[tuple[Matrix, Matrix]]:
+    """W and U of each layer of cells, out of the layers of an LSTM network."""
+    return list(zip(layers[:-1:2], layers[1::2], strict=True))  # type: ignore[arg-type]
+
 
 class Lstm(Network):
     """LSTM layers with dropout after each, then a linear layer; the outputs are logits.
@@ -59,35 +70,20 @@ class Lstm(Network):
 
     def __init__(self, spec: LstmSpec, masks: list[BlockMask | None] | None = None) -> None:
         super().__init__(spec, masks, [1.0] * (2 * len(spec.hidden) + 1))
-        for (from_below, recurrent), n_cells in zip(self._cells(), spec.hidden, strict=True):
+        for (from_below, recurrent), n_cells in zip(cells_of(list(self.each_layer())), spec.hidden, strict=True):
             from_below.bias.data[n_cells : 2 * n_cells] = FORGET_BIAS
             recurrent.register_parameter("bias", None)
-
-    def _cells(self) -> list[tuple[Matrix, Matrix]]:
-        """W and U of each layer of cells."""
-        matrices: list[Matrix] = list(self.layers)  # type: ignore[arg-type]
-        return list(zip(matrices[:-1:2], matrices[1::2], strict=True))
-
-    @property
-    def n_layers(self) -> int:
-        """Layers of cells, whose two matrices are one layer, and the output layer."""
-        return len(self.spec.hidden) + 1
-
-    def products(self) -> list[Product]:
-        """A product of two matrices for each layer of cells, and the output layer's."""
-        pairs = enumerate(self._cells())
-        cells = [Product(from_below, n, (0,) if n else self.spec.offsets, relu=False, recurrent=recurrent) for n, (from_below, recurrent) in pairs]
-        return [*cells, Product(self.layers[-1], len(cells), (0,), relu=False)]  # type: ignore[arg-type]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, left + T + right, n_in) frames with their context -> (N, T, n_out) logits. Raises: ShapeError: another width, or no frame."""
         probability = self.spec.dropout if self.training else 0.0
         x = spliced(features_first(x, self.spec), self.spec.offsets).transpose(1, 2).contiguous()
-        for from_below, recurrent in self._cells():
+        layers = list(self.each_layer())
+        for from_below, recurrent in cells_of(layers):
             fed = feature_major(from_below, x.flatten(1)).unflatten(1, x.shape[1:])
             x = dropout(run_cells(fed, recurrent, RealCells()), probability, axis=2)
         x = x[:, self.spec.n_unnamed :]
-        return feature_major(self.layers[-1], x.flatten(1)).t().unflatten(0, x.shape[1:]).transpose(0, 1)  # type: ignore[arg-type]
+        return feature_major(layers[-1], x.flatten(1)).t().unflatten(0, x.shape[1:]).transpose(0, 1)
 
 
 def run_cells(fed: torch.Tensor, recurrent: Matrix, functions: Cells, weight: torch.Tensor | None = None) -> torch.Tensor:

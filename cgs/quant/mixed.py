@@ -51,14 +51,14 @@ def lower_bits(network: Network, activations: list[np.ndarray], examples: Exampl
     Returns: the steps; none where the mean is low enough already. They end early where every layer has 2 bits.
     Source: more than one precision in a coarse-grain sparse network is an idea of Kadetotad, Seo and others; the greedy search is ours.
     """
-    products, n_weights = network.products(), [0] * len(network.layers)
+    products, n_weights = network.products(), [0] * network.n_layers
     for product in products:
-        n_weights[product.layer] += real_weights(product.matrix).size
+        n_weights[product.layer] += sum(real_weights(matrix).size for matrix in product.matrices)
     inputs, batch = activation_formats(network, activations, options), examples.held_out.batch(examples.held_out.spread(SENSITIVITY_FRAMES))
 
     @functools.cache
     def form(product: int, width: int) -> FixedPoint:
-        return weight_format(products[product].matrix, width, options)
+        return weight_format(products[product], width, options, inputs[product])
 
     def loss(widths: list[int]) -> float:
         formats = fitted_formats(network, [form(number, widths[product.layer]) for number, product in enumerate(products)], inputs, options)
