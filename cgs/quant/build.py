@@ -22,6 +22,8 @@ from cgs.sparse.layer import BlockSparseLinear
 
 SAMPLE_VALUES = 1 << 20
 """Values of a layer that its format is chosen from, at most."""
+MIN_POWER = 1e-6
+"""Least mean square of a layer's values, so that one that is silent can be compared with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,14 +111,25 @@ def choose_formats(
     """
     widths, low = each(bits, network.n_layers), low or [None] * network.n_layers
     products, inputs = network.products(), activation_formats(network, activations, options)
-    parts = zip(products, inputs, strict=True)
-    weights = [weight_format(product, widths[product.layer], options, given, low[product.layer]) for product, given in parts]
+    parts = zip(products, inputs, recurrent_powers(products, activations), strict=True)
+    weights = [weight_format(product, widths[product.layer], options, given, low[product.layer], power) for product, given, power in parts]
     formats = fitted_formats(network, weights, inputs, options)
     return [replace(form, low=low[product.layer]) for form, product in zip(formats, products, strict=True)]
 
 
-def weight_format(product: Product, bits: int, options: PackOptions, given: FixedPoint, low: LowBlocks | None = None) -> FixedPoint:
-    """The format of least squared error of a matrix's weights, each rounded to as many bits as its block has; of W's and U's together in a layer of cells.
+def recurrent_powers(products: list[Product], activations: list[np.ndarray]) -> list[float]:
+    """Mean square of h against that of what comes from below, for every product; 1 where there is no h."""
+    powers = [max(float(np.square(values, dtype=np.float64).mean()), MIN_POWER) for values in activations]
+    return [1.0 if product.recurrent is None else after / before for product, before, after in zip(products, powers, [*powers[1:], 1.0], strict=True)]
+
+
+def weight_format(
+    product: Product, bits: int, options: PackOptions, given: FixedPoint, low: LowBlocks | None = None, recurrent_power: float = 1.0
+) -> FixedPoint:
+    """The format of least squared error of a matrix's weights, each rounded to as many bits as its block has.
+
+    In a layer of cells it is the format of W, which that of U follows from: the errors of both, times the mean squares of what they are multiplied by, are
+    then least together, so those of the gates' sums. With few bits this is better than to count all weights alike.
 
     Args:
         product: whose matrix it is.
@@ -124,11 +137,12 @@ def weight_format(product: Product, bits: int, options: PackOptions, given: Fixe
         options: levels of weights, bits of activations.
         given: format of what comes from below.
         low: blocks whose weights have fewer bits; not of a layer of cells.
+        recurrent_power: from `recurrent_powers`.
     """
     symmetric, matrix, weights = options.levels == "symmetric", product.matrix, real_weights(product.matrix)
     if product.recurrent is not None:
         finer = given.fraction_bits - output_of_cells(options).fraction_bits
-        return choose_pair(weights, real_weights(product.recurrent), bits, finer, GATE.fraction_bits - given.fraction_bits, symmetric)
+        return choose_pair(weights, real_weights(product.recurrent), bits, finer, GATE.fraction_bits - given.fraction_bits, symmetric, recurrent_power)
     if low is None or not isinstance(matrix, BlockSparseLinear):
         return choose_format(weights, bits, symmetric=symmetric)
     is_low = np.broadcast_to(low.blocks[:, :, None, None], matrix.weight.shape)[matrix.mask.real_weights]

@@ -127,7 +127,9 @@ def choose_format(
     return best
 
 
-def choose_pair(values: np.ndarray, others: np.ndarray, bits: int, finer: int, least: int, symmetric: bool = False) -> FixedPoint:
+def choose_pair(
+    values: np.ndarray, others: np.ndarray, bits: int, finer: int, least: int, symmetric: bool = False, weight: float = 1.0
+) -> FixedPoint:
     """The format of `values` whose squared error together with that of `others` is least, where these have `finer` fraction bits more.
 
     Args:
@@ -135,6 +137,7 @@ def choose_pair(values: np.ndarray, others: np.ndarray, bits: int, finer: int, l
         bits, symmetric: see `FixedPoint`.
         finer: fraction bits that `others` have more, or fewer if negative.
         least: fraction bits that `values` must have, whatever the error.
+        weight: of the squared error of `others`, against that of `values`.
     Raises: ConfigError: a value that is not finite.
     """
     alone = [choose_format(part, bits, symmetric=symmetric).fraction_bits - more for part, more in ((values, 0), (others, finer))]
@@ -142,7 +145,7 @@ def choose_pair(values: np.ndarray, others: np.ndarray, bits: int, finer: int, l
     tried = [FixedPoint(bits, int(np.clip(fractions, low, high)), symmetric=symmetric) for fractions in range(min(alone), max(alone) + 1)]
 
     def squared_error(form: FixedPoint) -> float:
-        return _squared_error(values, form) + _squared_error(others, replace(form, fraction_bits=form.fraction_bits + finer))
+        return _squared_error(values, form) + weight * _squared_error(others, replace(form, fraction_bits=form.fraction_bits + finer))
 
     return min(tried, key=squared_error)
 

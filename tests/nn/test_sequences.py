@@ -185,7 +185,7 @@ def test_dropped_weights_never_come_back(tmp_path: Path) -> None:
         ({"model": "tdnn", "hidden": [8], "offsets": [[1, 0]]}, r"offsets \[1, 0\]: list frames in rising order"),
         ({"model": "tdnn", "hidden": [8], "offsets": [[1, 2]]}, "from 0 or before to 0 or after"),
         ({"model": "tdnn", "hidden": [8], "offsets": [[0]], "label_delay": 3}, "label_delay belongs to an LSTM, not to a tdnn network"),
-        (CELLS | {"block": 16}, "layer 2 of 24 cells with blocks 16: its two matrices are packed as one, so give both the same blocks, and it a number of cells"),
+        (CELLS | {"block": 16}, "layer 2 of 24 cells with blocks 16: its two matrices are packed as one, so give both the same blocks"),
         (CELLS | {"block": 4, "block_in": 16}, "layer 2 of 24 cells with blocks 4x16"),
         (CELLS | {"block": [8, 4, 4, 4, 4]}, "layer 1 of 32 cells with blocks 4 and 8"),
         (CELLS | {"block": [8, 4, 4, 5, 4], "density": [1, 0.5, 0.5, 0.5, 0.5]}, "layer 2 of 24 cells with blocks 4 and 5"),

@@ -256,14 +256,17 @@ def test_both_matrices_of_cells_share_an_accumulator_at_the_least_error():
     for bits in (2, 5, 8):
         samples = sample_activations(trained, chunks())
         formats = choose_formats(trained, samples, bits, PackOptions())
-        for product, form in zip(trained.products()[:2], formats, strict=False):
+        powers = [np.square(values).mean() for values in samples]
+        for product, form, below, h in zip(trained.products()[:2], formats, powers, powers[1:], strict=False):
             assert form.output == FixedPoint(8, 7) and form.recurrent is not None and form.accumulator_fraction_bits >= 7
             assert form.recurrent.fraction_bits + 7 == form.accumulator_fraction_bits and form.recurrent.bits == form.weight.bits == bits
 
-            def error(finer: int, product=product, form=form) -> float:
+            def error(finer: int, product=product, form=form, below=below, h=h) -> float:
+                """Of the gates' sums."""
                 rounded_both = [replace(each, fraction_bits=each.fraction_bits + finer) for each in (form.weight, form.recurrent)]
                 weights = [matrix.weight.detach().double().numpy() for matrix in product.matrices]
-                return sum(np.square(each.values(each.integers(w)) - w).sum() for each, w in zip(rounded_both, weights, strict=True))
+                parts = zip(rounded_both, weights, (below, h), strict=True)
+                return sum(np.square(each.values(each.integers(w)) - w).sum() * power for each, w, power in parts)
 
             finer = range(max(-4, 7 - form.accumulator_fraction_bits), 5)
             assert min(finer, key=error) == 0
