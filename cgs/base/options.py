@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cgs.base.units import block_size
+
 Positive = Annotated[int, Field(gt=0)]
 BlockWidth = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -274,8 +276,8 @@ class SystemOptions(Options):
     dense_input: bool = Field(False, description="keep the first layer dense")
     dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
     dropout: float | None = Field(None, ge=0, lt=1, description="of this system's networks, in place of nn.dropout or kws.dropout")
-    bits: int | list[int] = Field(6, description="bits of a packed weight, 2 to 8; a list has one for each weight matrix, the output layer's last; "
-        "both factors of a matrix have the same")
+    bits: int | list[int] = Field(6, description="bits of a packed weight, 2 to 8; a list has one for each layer, the output layer's last; both factors of a "
+        "matrix have the same, and so have both matrices of an LSTM's layer")
     tuning_epochs: int = Field(0, ge=0, description="passes of this system's fine-tuning, in place of pack.epochs: few bits want more; 0: as there")
     tuning_rate: float = Field(0.0, ge=0, description="its learning rate, in place of pack.learning_rate; 0: as there")
     seeds: list[Seed] = Field([1], min_length=1, description="one network, and one row of the results, for each")
@@ -325,22 +327,34 @@ class SystemOptions(Options):
     def _bits_fit(self) -> SystemOptions:
         if not all(2 <= bits <= 8 for bits in self.bits_by_layer):
             raise ValueError(f"bits = {self.bits}: a packed weight has 2 to 8")
-        if isinstance(self.bits, list) and not self.can_be_packed:
-            raise ValueError(f"bits of each layer for an {self.model.upper()} network, which has no packed form; give one number")
-        if isinstance(self.bits, list) and len(self.bits) != self.n_matrices:
+        if isinstance(self.bits, list) and len(self.bits) != self.n_layers:
             layers = f"{len(self.hidden)} hidden layers and an output layer"
-            raise ValueError(f"bits of {len(self.bits)} weight matrices for a network of {self.n_matrices} ({layers}); give as many, or one number")
+            raise ValueError(f"bits of {len(self.bits)} layers for a network of {self.n_layers} ({layers}); give as many, or one number")
+        return self
+
+    @model_validator(mode="after")
+    def _cells_fit(self) -> SystemOptions:
+        if self.model != "lstm" or self.method == "dense":
+            return self
+        parts = zip(*(each(option, 2 * len(self.hidden) + 1) for option in (self.density, self.block, self.block_in)), strict=True)
+        sides = [{(block, block_in or block)} if density < 1 else set() for density, block, block_in in parts]
+        sides[0] = set() if self.dense_input else sides[0]
+        for number, (of_w, of_u, n_cells) in enumerate(zip(sides[:-1:2], sides[1::2], self.hidden, strict=True), start=1):
+            if len(of_w | of_u) > 1 or any(n_cells % block_in for _, block_in in of_w | of_u):
+                told = " and ".join(block_size(*blocks) for blocks in sorted(of_w | of_u))
+                raise ValueError(f"layer {number} of {n_cells} cells with blocks {told}: its two matrices are packed as one, so give both the same blocks, "
+                                 "and it a number of cells that is a multiple of a block's inputs")
         return self
 
     @property
-    def n_matrices(self) -> int:
-        """Weight matrices of a network that can be packed: one for each hidden layer, and the output layer's."""
+    def n_layers(self) -> int:
+        """Layers that have bits of their own."""
         return len(self.hidden) + 1
 
     @property
     def bits_by_layer(self) -> list[int]:
-        """Bits of a packed weight of each matrix."""
-        return each(self.bits, self.n_matrices)
+        """Bits of a packed weight of each layer."""
+        return each(self.bits, self.n_layers)
 
     def of_network(self) -> dict[str, Any]:
         """What a trained network of this system follows from: neither its packing nor what other kinds of networks have."""
@@ -359,8 +373,8 @@ class SystemOptions(Options):
         return {"feedforward": chunks, "tdnn": frames | {"warmup_frames"}, "lstm": frames}[self.model]
 
     @property
-    def can_be_packed(self) -> bool:
-        """False for kinds of networks that have no packed form yet: they are decoded in floating point only."""
+    def has_hardware(self) -> bool:
+        """False for kinds of networks that the hardware cannot compute yet: they are packed and decoded, and cost nothing."""
         return self.model != "lstm"
 
 

@@ -28,6 +28,30 @@ HE_GAIN = 2.0**0.5
 """Of the first weights before a ReLU."""
 
 
+@dataclass(frozen=True)
+class Product:
+    """One matrix product of a network, bias added: a layer, or a factor of one.
+
+    Args:
+        matrix: what the inputs are multiplied by.
+        layer: number of the layer that it belongs to, from 0.
+        offsets: frames of the layer below that it reads, side by side.
+        relu: whether a ReLU follows: none does between the factors of a layer, nor after the output layer.
+        recurrent: U of a layer of cells, which follow; `matrix` is its W.
+    """
+
+    matrix: Matrix
+    layer: int
+    offsets: tuple[int, ...]
+    relu: bool
+    recurrent: Matrix | None = None
+
+    @property
+    def matrices(self) -> list[Matrix]:
+        """Its matrix, and U if there is one."""
+        return [self.matrix] if self.recurrent is None else [self.matrix, self.recurrent]
+
+
 class Spec(Options):
     """Everything a network's shape, masks and first weights follow from; each kind adds its own fields."""
 
@@ -62,6 +86,11 @@ class Spec(Options):
         """Frames before and after the current one that a network of sequences reads; None where its inputs come spliced."""
         return None
 
+    @property
+    def n_unnamed(self) -> int:
+        """Frames that a network which remembers hears before the first one that it names."""
+        return 0
+
     def blocks(self) -> list[tuple[int, int]]:
         """Outputs and inputs of a block of every matrix."""
         n_layers = len(self.shapes())
@@ -89,27 +118,21 @@ class Spec(Options):
                 masks.append(draw_mask(n_out, n_in, block, density, seed, block_in))
         return masks
 
+    def products(self, layers: list[Layer]) -> list[Product]:
+        """The matrix products that a network's layers make; see `Network`."""
+        told: list[Product] = []
+        for number, (layer, offsets) in enumerate(zip(layers, self.layer_offsets(), strict=True)):
+            hidden = number < len(layers) - 1
+            if isinstance(layer, LowRankLinear):
+                told += [Product(layer.first, number, offsets, relu=False), Product(layer.second, number, (0,), relu=hidden)]
+            else:
+                told.append(Product(layer, number, offsets, relu=hidden))
+        return told
+
     def ranks(self) -> list[int | None]:
         """Rank of the two factors that stand for each matrix, None where it is whole. Raises: ConfigError: a matrix too small for its density."""
         parts = zip(self.shapes(), self.sparse(), each(self.density, len(self.shapes())), strict=True)
         return [rank_of(*shape, density) if self.method == "lowrank" and sparse and density < 1 else None for shape, sparse, density in parts]
-
-
-@dataclass(frozen=True)
-class Product:
-    """One matrix product of a network, bias added: a layer, or a factor of one.
-
-    Args:
-        matrix: what the inputs are multiplied by.
-        layer: number of the layer that it belongs to, from 0.
-        offsets: frames of the layer below that it reads, side by side.
-        relu: whether a ReLU follows: none does between the factors of a layer, nor after the output layer.
-    """
-
-    matrix: Matrix
-    layer: int
-    offsets: tuple[int, ...]
-    relu: bool
 
 
 class Network(nn.Module):
@@ -138,15 +161,13 @@ class Network(nn.Module):
         yield from self.layers  # type: ignore[misc]
 
     def products(self) -> list[Product]:
-        """The matrix products of a feed-forward or time-delay network from input to output, as an engine makes them that knows nothing of factors."""
-        told: list[Product] = []
-        for number, (layer, offsets) in enumerate(zip(self.each_layer(), self.spec.layer_offsets(), strict=True)):
-            hidden = number < len(self.layers) - 1
-            if isinstance(layer, LowRankLinear):
-                told += [Product(layer.first, number, offsets, relu=False), Product(layer.second, number, (0,), relu=hidden)]
-            else:
-                told.append(Product(layer, number, offsets, relu=hidden))
-        return told
+        """The matrix products of the network from input to output, as an engine makes them that knows nothing of factors."""
+        return self.spec.products(list(self.each_layer()))
+
+    @property
+    def n_layers(self) -> int:
+        """Layers that have bits of their own when packed: two factors are one, and so are the two matrices of a layer of cells."""
+        return self.products()[-1].layer + 1
 
     def pruner(self) -> Pruner:
         """What changes the masks that are chosen in training, none of them where the method has no such."""

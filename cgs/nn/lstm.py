@@ -10,8 +10,8 @@ import torch
 from pydantic import Field
 
 from cgs.nn.dropout import dropout
-from cgs.nn.layers import Layer, Network, Spec, feature_major, features_first, spliced
-from cgs.nn.lstm_loop import LstmLoop
+from cgs.nn.layers import Layer, Matrix, Network, Product, Spec, feature_major, features_first, spliced
+from cgs.nn.lstm_loop import Cells, LstmLoop, RealCells
 from cgs.sparse.layer import BlockSparseLinear
 from cgs.sparse.mask import BlockMask
 
@@ -40,6 +40,22 @@ class LstmSpec(Spec):
         """Frames before (warm-up; memory reaches further back) and after the current one."""
         return self.warmup - self.offsets[0], self.label_delay + self.offsets[-1]
 
+    @property
+    def n_unnamed(self) -> int:
+        """The warm-up, and the frames by which names are late."""
+        return self.warmup + self.label_delay
+
+    def products(self, layers: list[Layer]) -> list[Product]:
+        """One of two matrices for each layer of cells, and the output layer's."""
+        pairs = enumerate(cells_of(layers))
+        cells = [Product(from_below, n, (0,) if n else self.offsets, relu=False, recurrent=recurrent) for n, (from_below, recurrent) in pairs]
+        return [*cells, Product(layers[-1], len(cells), (0,), relu=False)]  # type: ignore[arg-type]
+
+
+def cells_of(layers: list[Layer]) -> list[tuple[Matrix, Matrix]]:
+    """W and U of each layer of cells, out of the layers of an LSTM network."""
+    return list(zip(layers[:-1:2], layers[1::2], strict=True))  # type: ignore[arg-type]
+
 
 class Lstm(Network):
     """LSTM layers with dropout after each, then a linear layer; the outputs are logits.
@@ -54,8 +70,7 @@ class Lstm(Network):
 
     def __init__(self, spec: LstmSpec, masks: list[BlockMask | None] | None = None) -> None:
         super().__init__(spec, masks, [1.0] * (2 * len(spec.hidden) + 1))
-        layers = list(self.each_layer())
-        for from_below, recurrent, n_cells in zip(layers[:-1:2], layers[1::2], spec.hidden, strict=True):
+        for (from_below, recurrent), n_cells in zip(cells_of(list(self.each_layer())), spec.hidden, strict=True):
             from_below.bias.data[n_cells : 2 * n_cells] = FORGET_BIAS
             recurrent.register_parameter("bias", None)
 
@@ -64,14 +79,23 @@ class Lstm(Network):
         probability = self.spec.dropout if self.training else 0.0
         x = spliced(features_first(x, self.spec), self.spec.offsets).transpose(1, 2).contiguous()
         layers = list(self.each_layer())
-        for from_below, recurrent in zip(layers[:-1:2], layers[1::2], strict=True):
-            x = dropout(_run(from_below, recurrent, x), probability, axis=2)
-        x = x[:, self.spec.warmup + self.spec.label_delay :]
+        for from_below, recurrent in cells_of(layers):
+            fed = feature_major(from_below, x.flatten(1)).unflatten(1, x.shape[1:])
+            x = dropout(run_cells(fed, recurrent, RealCells()), probability, axis=2)
+        x = x[:, self.spec.n_unnamed :]
         return feature_major(layers[-1], x.flatten(1)).t().unflatten(0, x.shape[1:]).transpose(0, 1)
 
 
-def _run(from_below: Layer, recurrent: Layer, x: torch.Tensor) -> torch.Tensor:
-    """One layer: (inputs, T, N) -> (H, T, N)."""
-    fed = feature_major(from_below, x.flatten(1)).unflatten(1, x.shape[1:])
-    with torch.autocast(x.device.type, enabled=False):  # errors of bfloat16 would add up from frame to frame
-        return LstmLoop.apply(fed.to(recurrent.weight.dtype), recurrent.weight, recurrent.index if isinstance(recurrent, BlockSparseLinear) else None)
+def run_cells(fed: torch.Tensor, recurrent: Matrix, functions: Cells, weight: torch.Tensor | None = None) -> torch.Tensor:
+    """One layer of cells.
+
+    Args:
+        fed: (4H, T, N), what comes from below times W, bias added.
+        recurrent: U.
+        functions: what becomes of the sums of gates.
+        weight: used in place of U's own, e.g. rounded.
+    Returns: (H, T, N), h.
+    """
+    weight = recurrent.weight if weight is None else weight
+    with torch.autocast(fed.device.type, enabled=False):  # errors of bfloat16 would add up from frame to frame
+        return LstmLoop.apply(fed.to(weight.dtype), weight, recurrent.index if isinstance(recurrent, BlockSparseLinear) else None, functions)

@@ -62,6 +62,36 @@ class PaddedFactors:
         return self.factors.weight_gradient(_lengthened(x, self.more_in), _lengthened(grad, self.more_out))
 
 
+class Cells(Protocol):
+    """What becomes of the sums of gates; all arrays (units, N)."""
+
+    def squash(self, sums: torch.Tensor) -> torch.Tensor:
+        """(4H, N) sums, which are overwritten -> i, f, o and g."""
+        ...
+
+    def update(self, gates: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(4H, N) gates and (H, N) c of the frame before -> c, tanh(c) and h."""
+        ...
+
+
+class RealCells:
+    """Cells in floating point; see `Cells`."""
+
+    def squash(self, sums: torch.Tensor) -> torch.Tensor:
+        """i, f, o = sigmoid(.), g = tanh(.)."""
+        n = sums.shape[0] // 4
+        torch.sigmoid_(sums[: 3 * n])
+        torch.tanh_(sums[3 * n :])
+        return sums
+
+    def update(self, gates: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """c = f c + i g, h = o tanh(c)."""
+        i, f, o, g = gates.chunk(4)
+        c = torch.addcmul(f * c, i, g)
+        tanh_c = torch.tanh(c)
+        return c, tanh_c, o * tanh_c
+
+
 class LstmLoop(torch.autograd.Function):
     """h, c of every frame from the gates' inputs; all arrays (units, T, N), so that a layer's frames are columns of one matrix.
 
@@ -71,13 +101,14 @@ class LstmLoop(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, fed: torch.Tensor, weight: torch.Tensor, index: BlockIndex | None) -> torch.Tensor:
+    def forward(ctx: Any, fed: torch.Tensor, weight: torch.Tensor, index: BlockIndex | None, functions: Cells) -> torch.Tensor:
         """Run from a state of zeros.
 
         Args:
             fed: (4H, T, N), W x + b.
             weight: U, (4H, H), or its kept blocks (R, K, B, B_in).
             index: where those are; None for a dense U.
+            functions: real ones, or others near them, through which gradients pass as if they were real.
         Returns: (H, T, N), h.
         """
         n_cells, (_, n_frames, n) = fed.shape[0] // 4, fed.shape
@@ -86,20 +117,16 @@ class LstmLoop(torch.autograd.Function):
         c = fed.new_zeros(n_cells, n)
         for t in range(n_frames):
             sums = recurrent.times(outputs[:, t - 1].contiguous()).add_(fed[:, t]) if t else fed[:, 0].clone()
-            torch.sigmoid_(sums[: 3 * n_cells])
-            torch.tanh_(sums[3 * n_cells :])
-            i, f, o, g = sums.chunk(4)
-            c = torch.addcmul(f * c, i, g)
-            tanh_c = torch.tanh(c)
-            gates[:, t], cells[:, t], squashed[:, t] = sums, c, tanh_c
-            torch.mul(o, tanh_c, out=outputs[:, t])
+            gates[:, t] = squashed_sums = functions.squash(sums)
+            c, squashed[:, t], outputs[:, t] = functions.update(squashed_sums, c)
+            cells[:, t] = c
         ctx.save_for_backward(weight, gates, cells, squashed, outputs)
         ctx.index = index
         return outputs
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
         """Back through all frames; then the gradient of U over all of them at once."""
         weight, gates, cells, squashed, outputs = ctx.saved_tensors
         n_cells, n_frames, n = outputs.shape
@@ -123,7 +150,7 @@ class LstmLoop(torch.autograd.Function):
             slopes[:, t] = grad_sums
             grad_c = grad_c * f
         before = F.pad(outputs[:, :-1], (0, 0, 1, 0))
-        return slopes, recurrent.weight_gradient(before.flatten(1), slopes.flatten(1)), None
+        return slopes, recurrent.weight_gradient(before.flatten(1), slopes.flatten(1)), None, None
 
 
 def _factors(weight: torch.Tensor, index: BlockIndex | None, n_cells: int) -> Factors:

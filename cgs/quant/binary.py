@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from cgs.base.errors import ConfigError
 from cgs.base.options import PackOptions, TrainOptions
 from cgs.nn.layers import Network
 from cgs.nn.train import Examples, evaluate, train
@@ -30,9 +31,12 @@ class Binary(FakeQuantised):
         shared_by: whose mean a scale is, one of `SHARED_BY`.
     Source: Rastegari and others 2016 (XNOR-Net, arXiv 1603.05279), where this scale is the one of least squared error. Differs: inputs are not binary, scales
         are of blocks in place of filters, and gradients pass straight through, those of large weights too.
+    Raises: ConfigError: an LSTM network.
     """
 
     def __init__(self, network: Network, formats: list[LayerFormats], shared_by: str) -> None:
+        if network.spec.remembers:
+            raise ConfigError("binary weights of a network that remembers: there is no study of them", "give a feed-forward or time-delay network")
         super().__init__(network, formats)
         self.shared_by = shared_by
 

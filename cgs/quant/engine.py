@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from cgs.base.errors import DataError, ShapeError
+from cgs.quant.cells import GATE, update
 from cgs.quant.model import PackedLayer, PackedModel
 
 EXACT_FLOAT32 = 1 << 24
@@ -30,7 +31,9 @@ class _Layer:
             self.panels = layer.weights.transpose(0, 2, 1, 3).reshape(layer.n_block_rows, layer.block, -1).astype(self.dtype)
         self.bias = layer.aligned_bias().astype(self.dtype)[:, None]
         self.scale = self.dtype(2.0**-layer.shift)
-        self.low, self.high = layer.output_format.low, layer.output_format.high
+        narrow = GATE if layer.cells else layer.output_format
+        self.low, self.high = narrow.low, narrow.high
+        self.recurrent = self._columns(layer.n_cells)
 
     def accumulate(self, x: np.ndarray) -> np.ndarray:
         """Sums of products plus bias (plus half a unit of the output): (n_in padded, T) integers -> (n_out, T) integers."""
@@ -46,6 +49,43 @@ class _Layer:
         sums = sums[: layer.n_out]
         sums += self.bias
         return sums
+
+    def _columns(self, n: int) -> np.ndarray:
+        """(n_out, n) weights of the first n inputs, zero where there are none."""
+        layer = self.layer
+        if layer.kept is None:
+            return self.panels[0][:, :n]
+        whole = np.zeros((layer.n_block_rows, layer.block, layer.n_block_columns, layer.block_in), dtype=self.dtype)
+        for row, columns in enumerate(layer.kept):
+            whole[row][:, columns] = layer.weights[row].transpose(1, 0, 2)
+        return whole.reshape(-1, self.n_rows_in)[: layer.n_out, :n]
+
+    def outputs(self, x: np.ndarray) -> np.ndarray:
+        """What a hidden layer gives: (n_below, T) integers -> (n_given, T) integers, or fewer frames where the layer has offsets."""
+        sums = self.accumulate(self.padded(x))
+        return self._cells(sums) if self.layer.cells else self.requantise(sums)
+
+    def _cells(self, fed: np.ndarray) -> np.ndarray:
+        """(4H, T) sums over what comes from below -> (H, T), frame by frame from a state of zeros."""
+        h = np.zeros((self.layer.n_cells, fed.shape[1] + 1), dtype=self.dtype)
+        c = np.zeros(self.layer.n_cells, dtype=np.int64)
+        for frame in range(fed.shape[1]):
+            gates = self.requantise(fed[:, frame] + self.recurrent @ h[:, frame])
+            c, h[:, frame + 1] = update(gates.astype(np.int64), c, self.layer.output_format)
+        return h[:, 1:]
+
+    def padded(self, x: np.ndarray) -> np.ndarray:
+        """Bring (n_below, T) integers to the layer's inputs, its type and whole blocks; padding, and h of an earlier frame, is zero."""
+        offsets = self.layer.offsets
+        if offsets != (0,):
+            n_frames = max(0, x.shape[1] - (offsets[-1] - offsets[0]))
+            x = np.concatenate([x[:, offset - offsets[0] :][:, :n_frames] for offset in offsets])
+        n_cells = self.layer.n_cells
+        if x.shape[0] == self.n_rows_in:
+            return np.ascontiguousarray(x, dtype=self.dtype)
+        padded = np.zeros((self.n_rows_in, x.shape[1]), dtype=self.dtype)
+        padded[n_cells : n_cells + x.shape[0]] = x
+        return padded
 
     def requantise(self, sums: np.ndarray) -> np.ndarray:
         """Arithmetic shift right and saturation, in place; the half is in the bias already."""
@@ -79,12 +119,14 @@ class IntegerEngine:
         scale = 2.0 ** -self.model.layers[-1].accumulator_fraction_bits
         more = sum(self.model.context)
         logits = np.empty((max(0, len(spliced) - more), self.model.n_out), dtype=np.float32)
-        for start in range(0, len(logits), CHUNK_FRAMES):
-            x = self._quantised(spliced[start : start + CHUNK_FRAMES + more], start)
+        step = max(len(spliced), 1) if self.model.remembers else CHUNK_FRAMES
+        for start in range(0, len(logits), step):
+            x = self._quantised(spliced[start : start + step + more], start)
             for layer in self._layers[:-1]:
-                x = layer.requantise(layer.accumulate(_padded(x, layer)))
-            last = self._layers[-1]
-            logits[start : start + CHUNK_FRAMES] = (last.accumulate(_padded(x, last)) * last.dtype(scale)).T
+                x = layer.outputs(x)
+            here, last = logits[start : start + step], self._layers[-1]
+            sums = last.accumulate(last.padded(x))
+            here[:] = (sums[:, sums.shape[1] - len(here) :] * last.dtype(scale)).T
         return logits
 
     def integers(self, spliced: np.ndarray) -> list[np.ndarray]:
@@ -93,17 +135,16 @@ class IntegerEngine:
         Args:
             spliced: (T, D) float.
         Returns: int32 arrays: the inputs (T, D), the outputs (T, n_out) of each hidden layer, the accumulators (T, P) of the last;
-            fewer frames after a layer with offsets, the ones that have all of theirs.
+            fewer frames after a layer with offsets, the ones that have all of theirs. Cells give an output for every frame, from a state of zeros.
         Raises: as `logits`.
         """
         outputs: list[list[np.ndarray]] = [[] for _ in range(len(self._layers) + 1)]
-        step = max(len(spliced), 1) if any(self.model.context) else CHUNK_FRAMES
+        step = max(len(spliced), 1) if self.model.remembers or any(self.model.context) else CHUNK_FRAMES
         for start in range(0, max(len(spliced), 1), step):
             x = self._quantised(spliced[start : start + step], start)
             outputs[0].append(x.T.astype(np.int32))
             for number, layer in enumerate(self._layers, start=1):
-                x = layer.accumulate(_padded(x, layer))
-                x = layer.requantise(x) if layer.layer.hidden else x
+                x = layer.outputs(x) if layer.layer.hidden else layer.accumulate(layer.padded(x))
                 outputs[number].append(x.T.astype(np.int32))
         return [np.concatenate(chunks) for chunks in outputs]
 
@@ -120,19 +161,6 @@ class IntegerEngine:
         return np.rint(np.clip(x, form.low, form.high, out=x), out=x)
 
 
-def _padded(x: np.ndarray, layer: _Layer) -> np.ndarray:
-    """Bring (n_below, T) integers to the layer's inputs, its type and whole blocks; padding is zero."""
-    offsets = layer.layer.offsets
-    if offsets != (0,):
-        n_frames = max(0, x.shape[1] - (offsets[-1] - offsets[0]))
-        x = np.concatenate([x[:, offset - offsets[0] :][:, :n_frames] for offset in offsets])
-    if x.shape[0] == layer.n_rows_in:
-        return np.ascontiguousarray(x, dtype=layer.dtype)
-    padded = np.zeros((layer.n_rows_in, x.shape[1]), dtype=layer.dtype)
-    padded[: x.shape[0]] = x
-    return padded
-
-
 def nonzero_share(model: PackedModel, spliced: np.ndarray) -> float:
     """Share of a frame's products that are not zero, neither their activation nor their weight, which is what the energy of multiplying goes with.
 
@@ -142,9 +170,11 @@ def nonzero_share(model: PackedModel, spliced: np.ndarray) -> float:
     Raises: as `IntegerEngine.logits`.
     """
     moving = total = 0
-    for layer, values in zip(model.layers, IntegerEngine(model).integers(spliced), strict=False):
-        uses = _nonzero_by_input(layer).reshape(-1, layer.n_below).sum(axis=0)  # of each value, in all the frames that a layer reads
-        moving += int(((values != 0) @ uses).sum())
+    integers = IntegerEngine(model).integers(spliced)
+    for layer, values, outputs in zip(model.layers, integers, integers[1:], strict=False):
+        of_before, from_below = np.split(_nonzero_by_input(layer), [layer.n_cells])
+        uses = from_below.reshape(-1, layer.n_below).sum(axis=0)  # of each value, in all the frames that a layer reads
+        moving += int(((values != 0) @ uses).sum()) + int(((outputs[:-1, : layer.n_cells] != 0) @ of_before).sum())
         total += layer.n_weights * len(values)
     return moving / total if total else 0.0
 

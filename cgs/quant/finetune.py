@@ -96,9 +96,9 @@ def pack_network(
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     frames, start = calibration_frames(examples.training), time.monotonic()
-    activations, widths = sample_activations(network, frames), each(bits, len(network.layers))
+    activations, widths = sample_activations(network, frames), each(bits, network.n_layers)
     lowered, blocks, low = [], None, None
-    if options.mixed_bits and options.mixed_by == "block" and len(network.products()) == len(network.layers):  # factors have no blocks
+    if options.mixed_bits and options.mixed_by == "block" and len(network.products()) == len(network.layers):  # factors have no blocks, cells no such estimate
         if blocks := lower_blocks(network, activations, examples, widths, options):
             widths, low = blocks.bits, blocks.low
     elif options.mixed_bits:

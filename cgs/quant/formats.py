@@ -127,6 +127,29 @@ def choose_format(
     return best
 
 
+def choose_pair(
+    values: np.ndarray, others: np.ndarray, bits: int, finer: int, least: int, symmetric: bool = False, weight: float = 1.0
+) -> FixedPoint:
+    """The format of `values` whose squared error together with that of `others` is least, where these have `finer` fraction bits more.
+
+    Args:
+        values, others: float, any shape.
+        bits, symmetric: see `FixedPoint`.
+        finer: fraction bits that `others` have more, or fewer if negative.
+        least: fraction bits that `values` must have, whatever the error.
+        weight: of the squared error of `others`, against that of `values`.
+    Raises: ConfigError: a value that is not finite.
+    """
+    alone = [choose_format(part, bits, symmetric=symmetric).fraction_bits - more for part, more in ((values, 0), (others, finer))]
+    low, high = max(least, FRACTION_BITS[0], FRACTION_BITS[0] - finer), min(FRACTION_BITS[1], FRACTION_BITS[1] - finer)
+    tried = [FixedPoint(bits, int(np.clip(fractions, low, high)), symmetric=symmetric) for fractions in range(min(alone), max(alone) + 1)]
+
+    def squared_error(form: FixedPoint) -> float:
+        return _squared_error(values, form) + weight * _squared_error(others, replace(form, fraction_bits=form.fraction_bits + finer))
+
+    return min(tried, key=squared_error)
+
+
 def _squared_error(values: np.ndarray, form: FixedPoint) -> float:
     return float(np.square(form.values(form.integers(values)) - values).sum())
 

@@ -12,7 +12,7 @@ from cgs.base.log import LOG
 from cgs.base.options import PackOptions
 from cgs.nn.layers import Network
 from cgs.nn.train import Examples
-from cgs.quant.build import activation_formats, fitted_formats, real_weights, weight_format
+from cgs.quant.build import activation_formats, fitted_formats, real_weights, recurrent_powers, weight_format
 from cgs.quant.formats import FEWEST_BITS, FixedPoint
 from cgs.quant.qat import FakeQuantised
 
@@ -51,14 +51,15 @@ def lower_bits(network: Network, activations: list[np.ndarray], examples: Exampl
     Returns: the steps; none where the mean is low enough already. They end early where every layer has 2 bits.
     Source: more than one precision in a coarse-grain sparse network is an idea of Kadetotad, Seo and others; the greedy search is ours.
     """
-    products, n_weights = network.products(), [0] * len(network.layers)
+    products, n_weights = network.products(), [0] * network.n_layers
     for product in products:
-        n_weights[product.layer] += real_weights(product.matrix).size
+        n_weights[product.layer] += sum(real_weights(matrix).size for matrix in product.matrices)
+    powers = recurrent_powers(products, activations)
     inputs, batch = activation_formats(network, activations, options), examples.held_out.batch(examples.held_out.spread(SENSITIVITY_FRAMES))
 
     @functools.cache
     def form(product: int, width: int) -> FixedPoint:
-        return weight_format(products[product].matrix, width, options)
+        return weight_format(products[product], width, options, inputs[product], recurrent_power=powers[product])
 
     def loss(widths: list[int]) -> float:
         formats = fitted_formats(network, [form(number, widths[product.layer]) for number, product in enumerate(products)], inputs, options)

@@ -57,7 +57,7 @@ def lower_blocks(network: Network, activations: list[np.ndarray], examples: Exam
     """Give blocks fewer bits until a weight has as few on average as `options.mixed_bits` says.
 
     Args:
-        network: float network, without factors.
+        network: float network, without factors or cells.
         activations: from `cgs.quant.build.sample_activations`.
         examples: for the training frames.
         bits: of a weight of each layer, to begin with.
@@ -189,11 +189,12 @@ def _block_sizes(layer: Matrix) -> np.ndarray:
 def _costs(network: Network, full: list[LayerFormats], squared: list[torch.Tensor], options: PackOptions) -> list[dict[int, np.ndarray]]:
     """For each layer {bits of a low block: (n blocks,) loss that rounding a block to them, with the scale that is best for them, adds by the estimate}."""
     costs = []
-    for layer, form, fisher in zip(_matrices(network), full, squared, strict=True):
+    for product, form, fisher in zip(network.products(), full, squared, strict=True):
+        layer = product.matrix
         n_blocks, before = len(_block_sizes(layer)), _half_squares(layer, form, fisher)
         by_bits = {}
         for low in range(FEWEST_BITS, form.weight.bits):
-            after = _half_squares(layer, replace(form, weight=weight_format(layer, low, options)), fisher)
+            after = _half_squares(layer, replace(form, weight=weight_format(product, low, options, form.input)), fisher)
             by_bits[low] = np.maximum((after - before).reshape(n_blocks, -1).sum(axis=1), 0.0)
         costs.append(by_bits)
     return costs

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cgs.base.errors import ShapeError
+from cgs.quant.cells import GATE, SIGMOID_BITS, TANH_BITS
 from cgs.quant.formats import ACCUMULATOR_BITS, FRACTION_BITS, MAX_SHIFT, FixedPoint
 
 MAX_BLOCK = 1024
@@ -41,12 +42,15 @@ class PackedLayer:
         weight_fraction_bits: of a weight.
         bias_bits, bias_fraction_bits: of a bias; it is shifted left to the accumulator's fraction bits.
         input_bits, input_signed, input_fraction_bits: of an input.
-        output_bits, output_fraction_bits: of an output of a hidden layer; 32 and the accumulator's fraction bits in the last layer, which gives
-            its accumulators.
+        output_bits, output_fraction_bits: of an output of a hidden layer, h where it has cells; 32 and the accumulator's fraction bits in the last layer,
+            which gives its accumulators.
         relu: hidden layer with a ReLU, whose outputs are unsigned.
         output_signed: hidden layer without one, whose outputs are signed: the first of two factors of a matrix.
         offsets: frames of the layer below whose values are the inputs, side by side, relative to the current frame and rising.
         block_in: inputs of a block; 0 where it is square, which afterwards reads `block`.
+        cells: LSTM layer of H = n_out / 4 cells: the outputs of the matrix are the sums of the gates i, f, o and g, one gate after the other, and its first H
+            inputs are h of the frame before, the others those from below. Weights of the first H have as many fraction bits as make their products
+            fit the others'. `cgs.quant.cells` says what the sums become.
     """
 
     n_in: int
@@ -68,14 +72,25 @@ class PackedLayer:
     offsets: tuple[int, ...] = (0,)
     output_signed: bool = False
     block_in: int = 0
+    cells: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "block_in", self.block_in or self.block)
 
     @property
+    def n_cells(self) -> int:
+        """H, cells of an LSTM layer; 0 for any other."""
+        return self.n_out // 4 if self.cells else 0
+
+    @property
+    def n_given(self) -> int:
+        """Values that the layer gives the next one each frame."""
+        return self.n_cells or self.n_out
+
+    @property
     def n_below(self) -> int:
         """Values of one frame of the layer below."""
-        return self.n_in // len(self.offsets)
+        return (self.n_in - self.n_cells) // len(self.offsets)
 
     @property
     def n_block_rows(self) -> int:
@@ -111,7 +126,12 @@ class PackedLayer:
 
     @property
     def shift(self) -> int:
-        """Right shift from accumulator to output, 0 in the last layer."""
+        """Right shift from accumulator to output, or to what gates are rounded to; 0 in the last layer."""
+        return self.accumulator_fraction_bits - (GATE.fraction_bits if self.cells else self.output_fraction_bits)
+
+    @property
+    def recurrent_fraction_bits(self) -> int:
+        """Fraction bits of the weights of h, in a layer of cells."""
         return self.accumulator_fraction_bits - self.output_fraction_bits
 
     @property
@@ -161,7 +181,7 @@ class PackedLayer:
             return f"shape {self.n_out} x {self.n_in}"
         low_offset, high_offset = OFFSETS
         rising = all(a < b for a, b in zip(self.offsets, self.offsets[1:], strict=False))
-        if not self.offsets or not rising or self.offsets[0] < low_offset or self.offsets[-1] > high_offset or self.n_in % len(self.offsets):
+        if not self.offsets or not rising or self.offsets[0] < low_offset or self.offsets[-1] > high_offset or (self.n_in - self.n_cells) % len(self.offsets):
             return f"frame offsets {self.offsets} of {self.n_in} inputs"
         if not (2 <= self.bits <= 8 and 8 <= self.bias_bits <= 32 and 4 <= self.input_bits <= 16):
             return f"{self.bits}-bit weights, {self.bias_bits}-bit biases, {self.input_bits}-bit inputs"
@@ -173,6 +193,8 @@ class PackedLayer:
             return f"{self.output_bits}-bit outputs after a shift by {self.shift}"
         if not self.hidden and (self.output_bits, self.shift) != (ACCUMULATOR_BITS, 0):
             return f"{self.output_bits}-bit outputs after a shift by {self.shift} in the last layer"
+        if self.cells and (why := self._cells_problem()):
+            return why
         if bool(self.block) != bool(self.block_in):
             return f"blocks of {self.block} outputs x {self.block_in} inputs"
         if self.kept is not None:
@@ -184,6 +206,16 @@ class PackedLayer:
             if kept.min() < 0 or kept.max() >= self.n_block_columns or (np.diff(kept, axis=1) <= 0).any():
                 return "block columns that do not rise or lie outside the matrix"
         return self._numbers_problem()
+
+    def _cells_problem(self) -> str:
+        low, high = FRACTION_BITS
+        if self.n_out % 4 or self.n_below < 1:
+            return f"{self.n_out} sums of four gates, of {self.n_in} inputs"
+        if self.relu or not self.output_signed or not self.input_signed or self.input_bits != self.output_bits:
+            return "cells whose inputs or outputs have no sign, or not the same number of bits"
+        if not low <= self.recurrent_fraction_bits <= high or not 0 <= self.output_fraction_bits <= SIGMOID_BITS + TANH_BITS:
+            return f"{self.recurrent_fraction_bits} fraction bits of a recurrent weight, {self.output_fraction_bits} of an output"
+        return f"{self.n_cells} cells in blocks of {self.block_in} inputs" if self.block_in and self.n_cells % self.block_in else ""
 
     def _numbers_problem(self) -> str:
         shape = (self.n_block_rows, self.kept_per_row, self.block, self.block_in) if self.block else (self.n_out, self.n_in)
@@ -225,17 +257,27 @@ class PackedModel:
 
     @property
     def n_parameters_dense(self) -> int:
-        """Weights and biases of the dense network of this shape, in which a layer of signed outputs and the one after it, two factors, are one."""
+        """Weights and biases of the dense network of this shape, in which a linear layer and the one after it, two factors, are one."""
         n_parameters, n_in = 0, 0
         for layer in self.layers:
-            n_in = n_in or layer.n_in
-            if not layer.output_signed:
-                n_parameters, n_in = n_parameters + (n_in + 1) * layer.n_out, 0
+            n_in = n_in or layer.n_in - layer.n_cells
+            if layer.cells or not layer.output_signed:
+                n_parameters, n_in = n_parameters + (n_in + layer.n_cells + 1) * layer.n_out, 0
         return n_parameters
 
     @property
+    def remembers(self) -> bool:
+        """True where some layer has cells: an output depends on all frames before it."""
+        return any(layer.cells for layer in self.layers)
+
+    @property
     def context(self) -> tuple[int, int]:
-        """Frames before and after the current one that the layers read by their offsets; (0, 0) of a feed-forward network."""
+        """Frames before and after the current one that the layers read by their offsets; (0, 0) of a feed-forward network. What the description says where
+        there are cells: how many are heard before the first one that is named, and how many after the last."""
+        return (self.meta["features"]["left"], self.meta["features"]["right"]) if self.remembers else self._reach
+
+    @property
+    def _reach(self) -> tuple[int, int]:
         return -sum(layer.offsets[0] for layer in self.layers), sum(layer.offsets[-1] for layer in self.layers)
 
     def problem(self) -> str:
@@ -246,12 +288,19 @@ class PackedModel:
             if why := layer.problem():
                 return f"layer {number}: {why}"
             if layer.hidden != (number < len(self.layers)):
-                return f"layer {number}: a ReLU or signed outputs belong to every layer but the last"
+                return f"layer {number}: a ReLU, signed outputs or cells belong to every layer but the last"
         for number, (above, below) in enumerate(zip(self.layers, self.layers[1:], strict=False), start=2):
-            gives = (above.n_out, above.output_bits, above.output_fraction_bits, above.output_signed)
+            gives = (above.n_given, above.output_bits, above.output_fraction_bits, above.output_signed)
             if gives != (below.n_below, below.input_bits, below.input_fraction_bits, below.input_signed):
                 return f"layer {number}: its inputs are not what layer {number - 1} gives"
+        if self.remembers and not self._says_what_is_heard():
+            return "its description does not say how many frames are heard before and after those that are named"
         return ""
+
+    def _says_what_is_heard(self) -> bool:
+        features = self.meta.get("features")
+        sides = [features.get(side) for side in ("left", "right")] if isinstance(features, dict) else []
+        return bool(sides) and all(type(frames) is int and frames >= max(least, 0) for frames, least in zip(sides, self._reach, strict=True))
 
     def check(self) -> None:
         """Raises: ShapeError: a layer that does not fit, or whose accumulator may overflow."""

@@ -21,15 +21,15 @@ from cgs.quant.sections import INDEX_FORMS, PLAIN, WEIGHT_FORMS, Reader, Section
 __all__ = ["PackedLayer", "PackedModel", "decode", "encode", "read_packed", "write_packed"]
 
 MAGIC = b"\x89CGS\r\n\x1a\n"
-VERSIONS = FRAME_BY_FRAME, WITH_OFFSETS, WITH_FORMS, WITH_SHAPES = 1, 2, 3, 4
+VERSIONS = FRAME_BY_FRAME, WITH_OFFSETS, WITH_FORMS, WITH_SHAPES, WITH_CELLS = 1, 2, 3, 4, 5
 """Version 1 holds networks whose layers read one frame, version 2 others; version 3 either, with some section in a form that is not
-plain; version 4 all these, with blocks that are not square or a hidden layer that is linear. The oldest that holds a network is written, so that
-files stay what they were."""
+plain; version 4 all these, with blocks that are not square or a hidden layer that is linear; version 5 all these, with LSTM layers. The oldest that holds
+a network is written, so that files stay what they were."""
 FILE_HEADER = struct.Struct("<8sHHII")
 LAYER_HEADER, BLOCK_WIDTH = struct.Struct("<IIHHBBBBBBbbbbBB"), struct.Struct("<H")
-"""Every version's, and what version 4 adds to it."""
+"""Every version's, and what versions from 4 on add to it."""
 DIGEST_BYTES = 32
-INPUT_SIGNED, RELU, OUTPUT_SIGNED = 1, 2, 4
+INPUT_SIGNED, RELU, OUTPUT_SIGNED, CELLS = 1, 2, 4, 8
 MAX_META_BYTES = 4096
 
 
@@ -59,6 +59,8 @@ def encode(model: PackedModel) -> bytes:
 
 
 def _oldest_version(model: PackedModel, sections: list[Sections]) -> int:
+    if model.remembers:
+        return WITH_CELLS
     if any(layer.block_in != layer.block or layer.output_signed for layer in model.layers):
         return WITH_SHAPES
     if any((each.index_form, each.weight_form) != (PLAIN, PLAIN) for each in sections):
@@ -72,7 +74,7 @@ def _n_offsets(layer: PackedLayer, version: int) -> int:
 
 
 def _layer_header(layer: PackedLayer, sections: Sections, version: int) -> bytes:
-    flags = INPUT_SIGNED * layer.input_signed + RELU * layer.relu + OUTPUT_SIGNED * layer.output_signed
+    flags = INPUT_SIGNED * layer.input_signed + RELU * layer.relu + OUTPUT_SIGNED * layer.output_signed + CELLS * layer.cells
     forms = INDEX_FORMS.index(sections.index_form), WEIGHT_FORMS.index(sections.weight_form)
     header = LAYER_HEADER.pack(
         layer.n_in, layer.n_out, layer.block, layer.kept_per_row, layer.bits, layer.bias_bits, layer.input_bits, layer.output_bits, flags,
@@ -167,7 +169,7 @@ def _read_layer(reader: Reader, header: tuple[int, ...], width: int, version: in
     n_in, n_out, block, n_kept, bits, bias_bits, input_bits, output_bits, flags, n_offsets, weight_f, bias_f, input_f, output_f, index, weight = header
     has_offsets = {FRAME_BY_FRAME: not n_offsets, WITH_OFFSETS: n_offsets > 0}.get(version, True)
     n_forms = (len(INDEX_FORMS), len(WEIGHT_FORMS)) if version >= WITH_FORMS else (1, 1)
-    known_flags = INPUT_SIGNED | RELU | (OUTPUT_SIGNED if version >= WITH_SHAPES else 0)
+    known_flags = INPUT_SIGNED | RELU | (OUTPUT_SIGNED if version >= WITH_SHAPES else 0) | (CELLS if version >= WITH_CELLS else 0)
     if not has_offsets or flags & ~known_flags or index >= n_forms[0] or weight >= n_forms[1]:
         raise ValueError("reserved fields that are not zero, or no frame offsets")
     if width and (not block or width == block):
@@ -184,7 +186,7 @@ def _read_layer(reader: Reader, header: tuple[int, ...], width: int, version: in
         "bits": bits, "weight_fraction_bits": weight_f, "bias_bits": bias_bits, "bias_fraction_bits": bias_f,
         "input_bits": input_bits, "input_signed": bool(flags & INPUT_SIGNED), "input_fraction_bits": input_f,
         "output_bits": output_bits, "output_fraction_bits": output_f, "relu": bool(flags & RELU), "output_signed": bool(flags & OUTPUT_SIGNED),
-        "offsets": tuple(reader.values(n_offsets, 8, signed=True).tolist()) or (0,), "block_in": block_in,
+        "cells": bool(flags & CELLS), "offsets": tuple(reader.values(n_offsets, 8, signed=True).tolist()) or (0,), "block_in": block_in,
     }  # fmt: skip
     form = WEIGHT_FORMS[weight]
     if not block:

@@ -57,12 +57,12 @@ def scale_study(network: Network, examples: Examples, bits: int) -> dict[str, di
         network: float network.
         examples: for the held-out frames.
         bits: of a weight.
-    Returns: for each of `KINDS`: "noise", squared error of each layer's weights as a fraction of their squares, and "loss" and "accuracy".
+    Returns: for each of `KINDS`: "noise", squared error of each matrix's weights as a fraction of their squares, and "loss" and "accuracy".
     """
     found: dict[str, dict[str, Any]] = {}
     for kind in KINDS:
         tried, noise = copy.deepcopy(network), []
-        for layer in (product.matrix for product in tried.products()):
+        for layer in (matrix for product in tried.products() for matrix in product.matrices):
             rounded = rounded_weights(layer, bits, kind)
             noise.append(float((rounded - layer.weight.detach()).square().sum() / layer.weight.detach().square().sum()))
             layer.weight.data = rounded

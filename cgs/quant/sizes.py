@@ -81,6 +81,7 @@ def _describe_layer(layer: PackedLayer, storage: str) -> dict[str, Any]:
     return {
         "n_in": layer.n_in,
         "n_out": layer.n_out,
+        "cells": layer.n_cells,
         "block": layer.block,
         "block_in": layer.block_in,
         "kept_per_row": layer.kept_per_row,
@@ -89,6 +90,7 @@ def _describe_layer(layer: PackedLayer, storage: str) -> dict[str, Any]:
         "density": layer.n_weights / (layer.n_in * layer.n_out),
         "weight_bits": layer.bits,
         "weight_fraction_bits": layer.weight_fraction_bits,
+        "recurrent_fraction_bits": layer.recurrent_fraction_bits if layer.cells else None,
         "bias_bits": layer.bias_bits,
         "bias_fraction_bits": layer.bias_fraction_bits,
         "input_bits": layer.input_bits,

@@ -71,10 +71,9 @@ def _system_rows(exp: Experiment, system: str, seed: int) -> Iterator[dict[str, 
         "train_seconds": read_json(network / "model.json").get("train_seconds"),
     }
     engines = decoded(exp, system, seed)["engines"]
-    sizes = {"float": _float_sizes(network, pack)}
-    if options.can_be_packed:
-        hardware = read_json(exp.root / system_unit("9-hardware", system, seed) / "hardware.json")
-        sizes["packed"] = _packed_sizes(pack) | {"hardware": _hardware(hardware)}
+    sizes = {"float": _float_sizes(network, pack), "packed": _packed_sizes(pack)}
+    if options.has_hardware:
+        sizes["packed"]["hardware"] = _hardware(read_json(exp.root / system_unit("9-hardware", system, seed) / "hardware.json"))
     for condition in conditions(engines[ENGINES[0]]):
         for engine in ENGINES:
             if condition in engines.get(engine, {}):

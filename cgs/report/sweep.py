@@ -34,17 +34,17 @@ def pareto_front(pairs: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def point_row(exp: Experiment, name: str, seed: int) -> dict[str, Any]:
-    """What a finished point came to in the main condition: the packed model, or the float one where there is no packed form.
+    """What a finished point came to in the main condition: the packed model.
 
     Returns: system, seed, task, engine, measure ("wer" or "auc"), value with its interval, float_value of the trained network,
         file_bytes, fraction_of_float32 (of the file of the dense float network of that shape), power_w and the powers by node,
-        n_weights_kept, train_seconds. Costs are None where there is no packed form.
+        n_weights_kept, train_seconds. Powers are None where there is no hardware.
     Raises: DataError: a stage has not been run.
     """
     rows = collect_rows(replace(exp, chosen=frozenset({(name, seed)})))
     engines = {row["engine"]: row for row in rows if row["condition"] == MAIN and row["system"] == name}
-    shown = engines.get("packed") or engines["float"]
-    measure, packed = MEASURES[shown["task"]][0], "packed" in engines
+    shown = engines["packed"]
+    measure = MEASURES[shown["task"]][0]
     chips = {node: chip["power_w"] for node, chip in (shown["hardware"] or {}).items()}
     return {
         "system": name,
@@ -55,8 +55,8 @@ def point_row(exp: Experiment, name: str, seed: int) -> dict[str, Any]:
         "value": shown[measure],
         "interval": shown[f"{measure}_ci"],
         "float_value": engines["float"][measure],
-        "file_bytes": shown["file_bytes"] if packed else None,
-        "fraction_of_float32": 1 - shown["reduction_vs_float32"] if packed else None,
+        "file_bytes": shown["file_bytes"],
+        "fraction_of_float32": 1 - shown["reduction_vs_float32"],
         "power_w": chips.get(exp.recipe.hardware.nodes[0]),
         "power_by_node_w": chips,
         "n_weights_kept": shown["n_weights_kept"],
@@ -67,8 +67,7 @@ def point_row(exp: Experiment, name: str, seed: int) -> dict[str, Any]:
 def in_short(row: Mapping[str, Any], rate: str = "WER") -> str:
     """A point's row in a few words: "WER 1.20 %, 20.1 kB, 14.1 uW"."""
     score = f"{rate} {percent(row['value'])} %" if row["measure"] == "wer" else f"AUC {number(row['value'])}"
-    costs = [file_size(row["file_bytes"])] if row["file_bytes"] else ["no packed form"]
-    return ", ".join([score, *costs, *([with_prefix(row["power_w"], "W")] if row["power_w"] else [])])
+    return ", ".join([score, file_size(row["file_bytes"]), *([with_prefix(row["power_w"], "W")] if row["power_w"] else [])])
 
 
 def error_of(measure: str, value: float) -> float:

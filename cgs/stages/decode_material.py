@@ -39,8 +39,7 @@ def network_engines(exp: Experiment, task: str, name: str, seed: int) -> dict[st
 
         return load
 
-    engines = ("float", "packed") if exp.recipe.systems[name].can_be_packed else ("float",)
-    return {engine: ((features["kind"], features["cmvn"]), loaded(engine)) for engine in engines}
+    return {engine: ((features["kind"], features["cmvn"]), loaded(engine)) for engine in ("float", "packed")}
 
 
 def gmm_engine(exp: Experiment) -> tuple[tuple[str, str], Callable[[], Scores]]:

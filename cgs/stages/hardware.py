@@ -1,5 +1,5 @@
 """Stage 9: cycles, memory, power and area of every packed model, and its RTL simulated on frames of the test split where
-`hardware.simulate_frames` asks for it; networks without a packed form are left out."""
+`hardware.simulate_frames` asks for it; networks that the hardware cannot compute are left out."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _pairs(exp: Experiment) -> Iterator[tuple[Unit, str]]:
 
     options = {"hardware": exp.recipe.hardware.model_dump(), "table": table_digest()}
     for system, system_options, seed in exp.systems():
-        if not system_options.can_be_packed:
+        if not system_options.has_hardware:
             continue
         source = system_unit("7-pack", system, seed)
         yield exp.unit(system_unit("9-hardware", system, seed), options, [source], ["cgs.stages.hardware"]), source

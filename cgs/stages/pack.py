@@ -1,22 +1,17 @@
-"""Stage 7: packed models, one for each network: fixed point, fine-tuned in it, and the exact size of the file.
-
-A network of a kind that has no packed form gets a pack.json of its sizes alone, "chosen" being null, and no model.cgs."""
+"""Stage 7: packed models, one for each network: fixed point, fine-tuned in it, and the exact size of the file."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cgs.base.experiment import Experiment, labels_unit, network_unit, system_unit
 from cgs.base.files import write_json
 from cgs.base.jobs import run_jobs
-from cgs.base.log import LOG
 from cgs.base.options import UNSTAMPED, KwsOptions, NnOptions, PackOptions, SystemOptions
 from cgs.base.unit import Unit
 
 if TYPE_CHECKING:
-    from cgs.nn.layers import Network
     from cgs.quant.finetune import Packing
 
 TITLE = "packed fixed-point models"
@@ -51,14 +46,8 @@ def _training(exp: Experiment, system: SystemOptions) -> NnOptions | KwsOptions:
 
 
 def _mixed(options: PackOptions, packing: Packing) -> dict[str, Any]:
-    by_block, by = packing.block_bits, "layer" if packing.lowered else options.mixed_by  # a network of factors has no blocks to mix
+    by_block, by = packing.block_bits, "layer" if packing.lowered else options.mixed_by  # networks of factors or cells are mixed by layer
     return {"target": options.mixed_bits, "by": by} | (by_block.told() if by_block else {"steps": [asdict(step) for step in packing.lowered]})
-
-
-def _leave_float(out: Path, network: Network, system: SystemOptions, name: str, seed: int) -> None:
-    LOG.warning("  %s: an %s network has no packed form yet: it is decoded in floating point only", name, system.model.upper())
-    sizes = {"n_weights_dense": network.n_parameters_dense, "n_weights_kept": network.n_weights_kept}
-    write_json(out / "pack.json", {"task": system.task, "system": name, "seed": seed, "chosen": None} | sizes)
 
 
 def _pack(job: tuple[Experiment, str, int]) -> None:
@@ -78,9 +67,6 @@ def _pack(job: tuple[Experiment, str, int]) -> None:
     options = system.packing(exp.recipe.pack)
     with _unit(exp, name, system, seed).writing() as out:
         network, facts = load_network(exp.root / network_unit(system.task, name, seed))
-        if not system.can_be_packed:
-            _leave_float(out, network, system, name, seed)
-            return
         context = facts["features"]["left"], facts["features"]["right"]
         tuning = tuning_options(_training(exp, system), options, *context)
         examples = examples_for(exp.root, tuning, view_of(system, tuning), labels_unit(system.labels))

@@ -33,6 +33,7 @@ def sparse(system: SystemOptions) -> SystemOptions:
     return SystemOptions(**system.model_dump(exclude_unset=True) | SPARSE)
 
 
+CELLS = {"model": "lstm", "method": "cgs", "hidden": [32, 24], "density": 0.5}
 SYSTEMS = {"tdnn": TDNN, "tdnn_cgs": sparse(TDNN), "lstm": LSTM, "lstm_cgs": sparse(LSTM)}
 EACH = pytest.mark.parametrize("name", SYSTEMS)
 
@@ -184,12 +185,16 @@ def test_dropped_weights_never_come_back(tmp_path: Path) -> None:
         ({"model": "tdnn", "hidden": [8], "offsets": [[1, 0]]}, r"offsets \[1, 0\]: list frames in rising order"),
         ({"model": "tdnn", "hidden": [8], "offsets": [[1, 2]]}, "from 0 or before to 0 or after"),
         ({"model": "tdnn", "hidden": [8], "offsets": [[0]], "label_delay": 3}, "label_delay belongs to an LSTM, not to a tdnn network"),
+        (CELLS | {"block": 16}, "layer 2 of 24 cells with blocks 16: its two matrices are packed as one, so give both the same blocks"),
+        (CELLS | {"block": 4, "block_in": 16}, "layer 2 of 24 cells with blocks 4x16"),
+        (CELLS | {"block": [8, 4, 4, 4, 4]}, "layer 1 of 32 cells with blocks 4 and 8"),
+        (CELLS | {"block": [8, 4, 4, 5, 4], "density": [1, 0.5, 0.5, 0.5, 0.5]}, "layer 2 of 24 cells with blocks 4 and 5"),
         ({"hidden": [8], "label_delay": 5}, "label_delay belongs to an LSTM, not to a feedforward network"),
     ],
 )
 def test_options_of_another_kind_of_network_are_refused(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SystemOptions(task="asr", method="dense", **options)
+        SystemOptions(**{"task": "asr", "method": "dense"} | options)
 
 
 @EACH

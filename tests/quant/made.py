@@ -67,6 +67,25 @@ def random_tdnn(seed: int, block: int = 4, n_kept: int = 2, bits: int = 6, block
     return PackedModel(tuple(layers), {"task": "asr", "features": {"left": 5, "right": 3}})
 
 
+def random_lstm(seed: int, block: int = 4, n_kept: int = 3, bits: int = 6, block_in: int = 0, activation_bits: int = 8, gain: int = 0) -> PackedModel:
+    """A sparse LSTM model of 5 features a frame, three frames side by side, with layers of 8 and 12 cells and a dense output layer.
+
+    `gain`, in bits, makes sums of gates large."""
+    random, layers, below = np.random.default_rng(seed), [], 3 * 5
+    inputs = {"input_bits": activation_bits, "input_signed": True, "output_bits": activation_bits, "output_signed": True}
+    for n_cells in (8, 12):
+        fractions = {"input_fraction_bits": activation_bits - (1 if layers else 3), "output_fraction_bits": activation_bits - 1}
+        fractions["weight_fraction_bits"] = max(bits - 1 - gain, 7 - fractions["input_fraction_bits"])
+        fractions["bias_fraction_bits"] = min(6, sum(fractions.values()) - fractions["output_fraction_bits"])
+        offsets = (0,) if layers else (-1, 0, 2)
+        told = inputs | fractions | {"offsets": offsets, "cells": True}
+        layers.append(random_layer(random, n_cells + below, 4 * n_cells, block, n_kept, bits, False, block_in, **told))
+        below = n_cells
+    last = {"input_bits": activation_bits, "input_signed": True, "input_fraction_bits": activation_bits - 1, "output_fraction_bits": bits + activation_bits - 2}
+    layers.append(random_layer(random, below, 4, bits=bits, relu=False, **last | {"bias_fraction_bits": min(6, last["output_fraction_bits"])}))
+    return PackedModel(tuple(layers), {"task": "asr", "features": {"left": 4, "right": 3}})
+
+
 def signed(data: bytes | bytearray) -> bytes:
     """A file's bytes with the checksum that they ask for."""
     return bytes(data[:-32]) + hashlib.sha256(data[:-32]).digest()

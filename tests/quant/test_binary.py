@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from cgs.base.errors import ConfigError
 from cgs.base.options import NnOptions, PackOptions
+from cgs.nn.lstm import LstmSpec
 from cgs.nn.network import Network, NetworkSpec, build_network
 from cgs.nn.system import make_examples
 from cgs.quant.binary import SHARED_BY, Binary, binary_study
@@ -65,3 +67,10 @@ def test_the_study_tells_losses_before_and_after_fine_tuning(tmp_path):
         assert list(told) == list(SHARED_BY) and all(len(losses) == 1 + (epochs > 0) for losses in told.values())
         assert not epochs or all(tuned < 0.5 * rounded for rounded, tuned in told.values())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items()), "the network is left alone"
+
+
+def test_an_lstm_is_refused():
+    network = build_network(LstmSpec(n_in=4, hidden=(8,), n_out=3, offsets=(0,), label_delay=0, warmup=0))
+    formats = choose_formats(network, sample_activations(network, torch.randn(2, 20, 4)), 2, PackOptions())
+    with pytest.raises(ConfigError, match="binary weights of a network that remembers"):
+        Binary(network, formats, "layer")

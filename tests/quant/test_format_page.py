@@ -74,8 +74,8 @@ def read(data: bytes) -> tuple[dict, list[SimpleNamespace]]:
     """The description, and each layer's formats and frames with its dense matrix `w` (dropped weights 0) and bias `b`."""
     assert data[:8] == bytes.fromhex("894347530D0A1A0A") and hashlib.sha256(data[:-32]).digest() == data[-32:]
     version, n_layers, n_meta, n_bytes = struct.unpack_from("<HHII", data, 8)
-    assert version in (1, 2, 3, 4) and n_bytes == len(data)
-    n_header = 26 if version == 4 else 24
+    assert version in (1, 2, 3, 4, 5) and n_bytes == len(data)
+    n_header = 26 if version >= 4 else 24
     at = 20 + n_header * n_layers
     meta, at, layers = json.loads(data[at : at + n_meta].decode()), at + n_meta, []
     for n in range(n_layers):
@@ -83,9 +83,10 @@ def read(data: bytes) -> tuple[dict, list[SimpleNamespace]]:
         n_in, n_out, block, k, bits, bias_bits, _, out_bits, flags, n_offsets, wf, bf, xf, yf, index, form = header
         low, high = (-(2 ** (out_bits - 1)), 2 ** (out_bits - 1) - 1) if flags & 4 else (0, 2**out_bits - 1)
         layer = SimpleNamespace(f=wf + xf, xf=xf, bf=bf, yf=yf, hidden=flags & 6, low=low, high=high, w=[[0] * n_in for _ in range(n_out)])
+        layer.cells, layer.out_bits = n_out // 4 if flags & 8 else 0, out_bits
         layer.offsets, at = values(data, at, n_offsets, 8, True) if n_offsets else ([0], at)
         if block:
-            block_in = (struct.unpack_from("<H", data, 20 + n_header * n + 24)[0] if version == 4 else 0) or block
+            block_in = (struct.unpack_from("<H", data, 20 + n_header * n + 24)[0] if version >= 4 else 0) or block
             rows, columns = math.ceil(n_out / block), math.ceil(n_in / block_in)
             kept, at = two_levels(data, at, rows, columns, k) if index == 1 else values(data, at, rows * k, math.ceil(math.log2(columns)), False)
             places = [(r * block + i, c * block_in + j) for r in range(rows) for c in kept[r * k : r * k + k] for i in range(block) for j in range(block_in)]
@@ -143,6 +144,65 @@ def test_the_page_is_enough_for_layers_that_read_several_frames(made):
             below = above
         assert sorted(below) == [0, 1, 2, 3]
         assert IntegerEngine(model).integers(frames)[-1].tolist() == [below[t] for t in range(4)]
+
+
+T = [min(255, round(math.tanh(q / 128) * 256)) for q in range(512)]
+
+
+def tanh(z: int) -> int:
+    return T[min(abs(z), 511)] * ((z > 0) - (z < 0))
+
+
+def sigmoid(z: int) -> int:
+    return 256 + T[min((abs(z) + 1) >> 1, 511)] * ((z > 0) - (z < 0))
+
+
+def cells(layer: SimpleNamespace, inputs: list[list[int]]) -> list[list[int]]:
+    """h of every frame, from the frames' inputs without h."""
+    n, s = layer.cells, layer.f - 7
+    c, h, given = [0] * n, [0] * n, []
+    for x in inputs:
+        acc = [sum(w * v for w, v in zip(row, h + x, strict=True)) + b * 2 ** (layer.f - layer.bf) for row, b in zip(layer.w, layer.b, strict=True)]
+        z = [min(max((a + (1 << s >> 1)) >> s, -1024), 1023) for a in acc]
+        i, f, o, g = z[:n], z[n : 2 * n], z[2 * n : 3 * n], z[3 * n :]
+        c = [(sigmoid(f[k]) * c[k] + 8 * sigmoid(i[k]) * tanh(g[k]) + 256) >> 9 for k in range(n)]
+        c, t = [min(max(v, -32768), 32767) for v in c], 17 - layer.yf
+        h = [min(max((sigmoid(o[k]) * tanh((c[k] + 8) >> 4) + (1 << t >> 1)) >> t, layer.low), layer.high) for k in range(n)]
+        given.append(h)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("block", "block_in", "n_kept", "bits", "activation_bits", "gain", "storage"),
+    [
+        (0, 0, 0, 6, 8, 0, "plain"),
+        (4, 0, 3, 6, 8, 0, "smallest"),
+        (3, 4, 3, 8, 16, 3, "plain"),
+        (16, 2, 6, 5, 12, 2, "mixed"),
+        (8, 1, 9, 2, 4, 0, "plain"),
+        (2, 0, 9, 3, 9, 4, "smallest"),
+    ],
+)
+def test_the_page_is_enough_for_cells(made, block, block_in, n_kept, bits, activation_bits, gain, storage):
+    model = replace(made.random_lstm(bits, block, n_kept, bits, block_in, activation_bits, gain), storage=storage)
+    data = encode(model)
+    assert data[8] == 5 and [data[20 + 26 * n + 16] for n in range(3)] == [13, 13, 1]
+    meta, layers = read(data)
+    left, right = meta["features"]["left"], meta["features"]["right"]
+    frames, high = np.random.default_rng(bits).normal(size=(9, 5)).astype(np.float32), 2 ** (activation_bits - 1) - 1
+    heard = [frames[min(max(t, 0), 8)] for t in range(-left, 9 + right)]
+    x = [[min(max(round(float(v) * 2 ** layers[0].xf), -high - 1), high) for v in frame] for frame in heard]
+    for layer in layers:
+        first, last = layer.offsets[0], layer.offsets[-1]
+        x = [[v for o in layer.offsets for v in x[t + o]] for t in range(-first, len(x) - last)]
+        if layer.cells:
+            x = cells(layer, x)
+        else:
+            x = [[sum(w * v for w, v in zip(row, f, strict=True)) + b * 2 ** (layer.f - layer.bf) for row, b in zip(layer.w, layer.b, strict=True)] for f in x]
+    engine = IntegerEngine(model)
+    assert engine.integers(np.array(heard))[-1].tolist() == x
+    expected = np.array([[v * 2.0 ** -layers[-1].f for v in frame] for frame in x[-9:]], dtype=np.float32)
+    np.testing.assert_array_equal(engine.logits(np.array(heard)), expected)
 
 
 def test_networks_of_single_frames_keep_version_1(made):

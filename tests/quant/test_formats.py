@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgs.base.errors import ConfigError
-from cgs.quant.formats import FixedPoint, choose_format, fitting_format, requantise
+from cgs.quant.formats import FixedPoint, choose_format, choose_pair, fitting_format, requantise
 
 
 def test_ranges_of_signed_and_unsigned_formats():
@@ -97,3 +97,21 @@ def test_a_format_for_two_precisions_is_the_best_of_all_for_both_together():
     assert choose_format(values, 6, low=np.zeros(3), low_bits=2) == choose_format(values, 6)
     with pytest.raises(ConfigError, match="not finite"):
         choose_format(values, 6, low=np.array([np.inf]), low_bits=3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 8), st.integers(-6, 6), st.floats(0.01, 20), st.booleans(), st.sampled_from([0.2, 1.0, 3.0]), st.integers(0, 2**32 - 1))
+def test_formats_that_differ_by_a_fixed_shift_are_the_best_of_all_for_both_together(bits, finer, scale, symmetric, weight, seed):
+    random = np.random.default_rng(seed)
+    values, others = random.laplace(size=200), random.laplace(scale=scale, size=random.integers(1, 400))
+
+    def error(fraction_bits: int) -> float:
+        forms = [FixedPoint(bits, fractions, symmetric=symmetric) for fractions in (fraction_bits, fraction_bits + finer)]
+        first, second = (np.square(form.values(form.integers(part)) - part).sum() for form, part in zip(forms, (values, others), strict=True))
+        return first + weight * second
+
+    found = choose_pair(values, others, bits, finer, -40, symmetric, weight)
+    assert (found.bits, found.symmetric) == (bits, symmetric) and error(found.fraction_bits) == min(map(error, range(-20, 30)))
+    assert choose_pair(values, others, bits, finer, 12, symmetric, weight).fraction_bits == max(12, found.fraction_bits)
+    with pytest.raises(ConfigError, match="not finite"):
+        choose_pair(values, np.array([np.nan]), bits, finer, 0)

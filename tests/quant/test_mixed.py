@@ -117,11 +117,11 @@ def test_bits_of_a_system():
     assert system().bits_by_layer == [6, 6, 6] and system(bits=3).bits_by_layer == [3, 3, 3] and system(bits=[8, 2, 4]).bits_by_layer == [8, 2, 4]
     tdnn = {"model": "tdnn", "offsets": [[-1, 0, 1], [0]]}
     assert system(bits=[8, 2, 4], **tdnn).bits_by_layer == [8, 2, 4]
-    for bits in ([6, 6], [6], []):
-        with pytest.raises(ValidationError, match=f"bits of {len(bits)} weight matrices for a network of 3 .2 hidden layers and an output layer"):
-            system(bits=bits)
-    with pytest.raises(ValidationError, match="an LSTM network, which has no packed form; give one number"):
-        system(model="lstm", bits=[6, 6, 6])
+    assert system(model="lstm", bits=[8, 2, 4]).bits_by_layer == [8, 2, 4], "both matrices of a layer of cells have the same"
+    for changes in ({}, {"model": "lstm"}):
+        for bits in ([6, 6], [6], [6] * 5, []):
+            with pytest.raises(ValidationError, match=f"bits of {len(bits)} layers for a network of 3 .2 hidden layers and an output layer"):
+                system(bits=bits, **changes)
     for bits in (1, 9, [6, 6, 1]):
         with pytest.raises(ValidationError, match="a packed weight has 2 to 8"):
             system(bits=bits)

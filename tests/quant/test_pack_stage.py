@@ -156,31 +156,48 @@ def test_packing_before_training_says_what_is_missing(exp):
         pack.run(exp)
 
 
-def test_a_time_delay_network_is_packed_and_an_lstm_says_that_it_is_not(exp, caplog):
+def test_networks_of_sequences_are_packed(exp):
     shape = {"method": "cgs", "density": 0.5, "block": 4, "dense_output": True, "hidden": [16, 16]}
     kinds = {
         "tdnn": {"task": "asr", "model": "tdnn", "offsets": [[-1, 0, 1], [-2, 0]], "bits": 5, **shape},
-        "lstm": {"task": "asr", "model": "lstm", "label_delay": 1, **shape},
+        "lstm": {"task": "asr", "model": "lstm", "label_delay": 1, "bits": 5, **shape},
+        "kws_lstm": {"task": "kws", "model": "lstm", "label_delay": 1, "offsets": [[0]], "bits": [6, 5, 4], **shape, "dropout": 0.2},
         "kws_tdnn": {"task": "kws", "model": "tdnn", "offsets": [[-1, 0, 1], [-2, 0]], "bits": 5, **shape},
     }
     wider = Experiment(exp.root, recipe(kinds))
-    with caplog.at_level("WARNING", logger="cgs"):
-        for stage in (acoustic, keyword, pack, hardware):
-            stage.run(wider)
-    assert any("lstm: an LSTM network has no packed form yet" in line for line in caplog.messages)
-    for name in ("tdnn", "kws_tdnn"):
-        unit = exp.root / "7-pack" / name / "seed1"
-        facts, model = read_json(unit / "pack.json"), read_packed(unit / "model.cgs")
+    for stage in (acoustic, keyword, pack, hardware):
+        stage.run(wider)
+    context = {"tdnn": (3, 1), "kws_tdnn": (3, 1), "lstm": (7, 3), "kws_lstm": (5, 1)}
+    for name in context:
+        unit, network = exp.root / "7-pack" / name / "seed1", exp.root / ("6-keyword" if "kws" in name else "5-acoustic") / name / "seed1"
+        facts, model, trained = read_json(unit / "pack.json"), read_packed(unit / "model.cgs"), read_json(network / "model.json")
         assert facts["engine_difference"] == 0.0 and facts["held_out"][facts["chosen"]]["accuracy"] > 0.4
-        assert model.context == (3, 1) == (model.meta["features"]["left"], model.meta["features"]["right"])
+        assert facts["held_out"][facts["chosen"]]["accuracy"] > facts["held_out"]["float"]["accuracy"] - 0.05
+        assert model.context == context[name] == (model.meta["features"]["left"], model.meta["features"]["right"]) and 0 < model.meta["nonzero"] <= 1
+        assert facts["n_weights_kept"] == trained["n_weights_kept"] == sum(layer.n_weights for layer in model.layers)
+        assert facts["n_weights_dense"] == trained["n_weights"] + (4 if "lstm" in name else 1) * (16 + 16) + 4
+        assert facts["reduction_vs_float32"] == 1 - (unit / "model.cgs").stat().st_size / (4 * facts["n_weights_dense"])
+        packed, real = (NetworkScores(engine, network, unit) for engine in ("packed", "float"))
+        frames = np.random.default_rng(0).normal(size=(17, 8)).astype(np.float32)
+        assert packed.logits(frames).shape == (17, 4) and packed.logits(frames[:1]).shape == (1, 4)
+        assert np.abs(packed.logits(frames) - real.logits(frames)).mean() < 0.3 * real.logits(frames).std()
+    assert read_json(exp.root / "7-pack" / "kws_lstm" / "seed1" / "pack.json")["bits_by_layer"] == [6, 5, 4]
+    for name in ("tdnn", "kws_tdnn"):
+        facts = read_json(exp.root / "7-pack" / name / "seed1" / "pack.json")
         assert read_json(exp.root / "9-hardware" / name / "seed1" / "hardware.json")["counts"]["macs"] == facts["n_weights_kept"]
-        scores = NetworkScores("packed", exp.root / ("6-keyword" if "kws" in name else "5-acoustic") / name / "seed1", unit)
-        assert scores.logits(np.zeros((7, 8), dtype=np.float32)).shape == (7, 4)
-    lstm = exp.root / "7-pack" / "lstm" / "seed1"
-    assert read_json(lstm / "pack.json")["chosen"] is None and not (lstm / "model.cgs").exists()
-    trained = read_json(exp.root / "5-acoustic" / "lstm" / "seed1" / "model.json")
-    assert read_json(lstm / "pack.json")["n_weights_dense"] == trained["n_weights"] + 2 * 4 * 16 + N_PDFS
-    assert not (exp.root / "9-hardware" / "lstm").exists()
+    assert not (exp.root / "9-hardware" / "lstm").exists() and not (exp.root / "9-hardware" / "kws_lstm").exists(), "not yet"
+
+
+@pytest.mark.parametrize("by", ["layer", "block"])
+def test_an_lstm_is_mixed_by_layers_whatever_was_asked_for(exp, by):
+    shape = {"task": "asr", "model": "lstm", "method": "cgs", "density": 0.5, "block": 4, "dense_output": True, "hidden": [16, 16], "bits": 6}
+    wanted = Experiment(exp.root, recipe({"lstm": shape}, mixed_bits=5.0, mixed_by=by, epochs=0, levels="symmetric", storage="smallest"))
+    for stage in (acoustic, keyword, pack):
+        stage.run(wanted)
+    facts = read_json(exp.root / "7-pack" / "lstm" / "seed1" / "pack.json")
+    told, widths = facts["mixed_bits"], [layer.bits for layer in read_packed(exp.root / "7-pack" / "lstm" / "seed1" / "model.cgs").layers]
+    assert told["by"] == "layer" and told["steps"][-1]["bits"] == widths == facts["bits_by_layer"] and told["steps"][-1]["mean_bits"] <= 5.0
+    assert facts["engine_difference"] == 0.0 and facts["bits"] == round(told["steps"][-1]["mean_bits"], 2)
 
 
 def test_a_network_of_factors_is_trained_packed_and_costed(exp):

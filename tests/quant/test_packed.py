@@ -17,7 +17,7 @@ from cgs.quant.model import PackedModel
 from cgs.quant.packed import decode, encode, read_packed, section_bytes, write_packed
 
 FIELDS = ("n_in", "n_out", "block", "block_in", "bits", "weight_fraction_bits", "bias_bits", "bias_fraction_bits", "input_bits", "input_signed",
-          "input_fraction_bits", "output_bits", "output_fraction_bits", "relu", "offsets")  # fmt: skip
+          "input_fraction_bits", "output_bits", "output_fraction_bits", "relu", "offsets", "output_signed", "cells")  # fmt: skip
 
 
 def assert_equal(one: PackedModel, other: PackedModel) -> None:
@@ -113,7 +113,7 @@ def test_appended_bytes_other_files_and_other_versions_are_refused(made, tmp_pat
     data = encode(made.random_model(3))
     assert "altered" in refused(tmp_path, data + b"\0")
     assert "not a packed model" in refused(tmp_path, b"RIFF" + data[4:])
-    assert "packed-file version 5, this program reads 1 to 4" in refused(tmp_path, data[:8] + b"\5\0" + data[10:])
+    assert "packed-file version 6, this program reads 1 to 5" in refused(tmp_path, data[:8] + b"\6\0" + data[10:])
     with pytest.raises(FormatError, match="no such file"):
         read_packed(tmp_path / "none.cgs")
 

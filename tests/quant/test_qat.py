@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cgs.base.errors import DataError, ShapeError
 from cgs.base.options import PackOptions
 from cgs.nn.dropout import relu_dropout
+from cgs.nn.lstm import LstmSpec
 from cgs.nn.network import Network, NetworkSpec, build_network
 from cgs.nn.tdnn import TdnnSpec
 from cgs.quant.build import LayerFormats, LowBlocks, choose_formats, quantise, sample_activations
@@ -33,7 +34,13 @@ WIDE = SPARSE.model_copy(update={"block": 3, "block_in": (11, 10, 0)})
 WIDE_TDNN = SPARSE_TDNN.model_copy(update={"block": (16, 3, 1), "block_in": (3, 11, 0)})
 
 
-def network(spec: NetworkSpec | TdnnSpec) -> Network:
+LSTM = LstmSpec(n_in=9, hidden=(16, 24), n_out=7, offsets=(-1, 0, 2), label_delay=2, warmup=4, seed=3)
+SPARSE_LSTM = LSTM.model_copy(update={"method": "cgs", "density": 0.5, "block": 4, "dense_output": True})
+WIDE_LSTM = SPARSE_LSTM.model_copy(update={"block": (3, 3, 16, 16, 1), "block_in": (8, 8, 2, 2, 0)})
+DENSE_INPUT_LSTM = SPARSE_LSTM.model_copy(update={"dense_input": True})
+
+
+def network(spec: NetworkSpec | TdnnSpec | LstmSpec) -> Network:
     made = build_network(spec).eval()
     generator = torch.Generator().manual_seed(5)
     for product in made.products():
@@ -216,6 +223,111 @@ def test_wide_formats_of_a_time_delay_network_come_close_to_float():
     with torch.no_grad():
         exact = trained(chunks())
         assert (FakeQuantised(trained, formats)(chunks()) - exact).std() < 0.03 * exact.std()
+
+
+@pytest.mark.parametrize("spec", [LSTM, SPARSE_LSTM, WIDE_LSTM, DENSE_INPUT_LSTM], ids=["dense", "cgs", "rectangles", "dense_input"])
+@pytest.mark.parametrize(("bits", "activation_bits"), [(2, 4), (6, 8), (8, 11)])
+def test_lstm_logits_equal_the_engine_bit_for_bit(spec, bits, activation_bits):
+    trained = network(spec)
+    formats = choose_formats(trained, sample_activations(trained, chunks()), bits, PackOptions(activation_bits=activation_bits, bias_bits=12))
+    model = decode(encode(quantise(trained, formats, {})), "made here")
+    assert model.context == spec.context == (5, 4) and [layer.n_cells for layer in model.layers] == [16, 24, 0]
+    assert sum(layer.n_weights for layer in model.layers) == trained.n_weights_kept
+    assert model.n_parameters_dense == trained.n_parameters_dense
+    for gain in (1, 4):
+        with torch.no_grad():
+            fake = FakeQuantised(trained, formats)(gain * chunks())
+        assert fake.shape == (6, 41, 7)
+        for rows, expected in zip(gain * chunks().numpy(), fake.numpy(), strict=True):
+            np.testing.assert_array_equal(IntegerEngine(model).logits(rows), expected)
+
+
+def test_wide_formats_of_an_lstm_come_close_to_float():
+    trained = network(SPARSE_LSTM)
+    formats = choose_formats(trained, sample_activations(trained, chunks()), 8, PackOptions(activation_bits=12, bias_bits=16))
+    with torch.no_grad():
+        exact = trained(chunks())
+        assert (FakeQuantised(trained, formats)(chunks()) - exact).std() < 0.03 * exact.std()
+
+
+def test_both_matrices_of_cells_share_an_accumulator_at_the_least_error():
+    trained = network(LSTM)
+    trained.layers[1].weight.data *= 8
+    for bits in (2, 5, 8):
+        samples = sample_activations(trained, chunks())
+        formats = choose_formats(trained, samples, bits, PackOptions())
+        powers = [np.square(values).mean() for values in samples]
+        for product, form, below, h in zip(trained.products()[:2], formats, powers, powers[1:], strict=False):
+            assert form.output == FixedPoint(8, 7) and form.recurrent is not None and form.accumulator_fraction_bits >= 7
+            assert form.recurrent.fraction_bits + 7 == form.accumulator_fraction_bits and form.recurrent.bits == form.weight.bits == bits
+
+            def error(finer: int, product=product, form=form, below=below, h=h) -> float:
+                """Of the gates' sums."""
+                rounded_both = [replace(each, fraction_bits=each.fraction_bits + finer) for each in (form.weight, form.recurrent)]
+                weights = [matrix.weight.detach().double().numpy() for matrix in product.matrices]
+                parts = zip(rounded_both, weights, (below, h), strict=True)
+                return sum(np.square(each.values(each.integers(w)) - w).sum() * power for each, w, power in parts)
+
+            finer = range(max(-4, 7 - form.accumulator_fraction_bits), 5)
+            assert min(finer, key=error) == 0
+
+
+def test_gradients_of_rounded_cells_are_near_those_of_real_ones():
+    """With fine grids, on the same weights; and a loss falls by them where grids are coarse."""
+    trained, x = network(SPARSE_LSTM), chunks()
+    fake = FakeQuantised(trained, choose_formats(trained, sample_activations(trained, x), 8, PackOptions(activation_bits=11)))
+    torch.manual_seed(0)
+    towards = torch.randn(6, 41, 7)
+    for tried in (trained, fake):
+        (tried(x) * towards).sum().backward()
+    for (name, real), (_, found) in zip(trained.named_parameters(), fake.named_parameters(), strict=True):
+        assert torch.nn.functional.cosine_similarity(real.grad.flatten(), found.grad.flatten(), dim=0) > 0.99, name
+        assert float(found.grad.norm()) == pytest.approx(float(real.grad.norm()), rel=0.1)
+
+
+def test_fine_tuning_lowers_the_loss_of_a_quantised_lstm():
+    trained, x = network(SPARSE_LSTM), chunks()
+    with torch.no_grad():
+        labels = trained(x).argmax(dim=2).flatten()
+    formats = choose_formats(trained, sample_activations(trained, x), 3, PackOptions(activation_bits=5))
+    fake = FakeQuantised(trained, formats).train()
+    optimiser, losses = torch.optim.Adam(fake.parameters(), lr=3e-3), []
+    for _ in range(30):
+        loss = torch.nn.functional.cross_entropy(fake(x).flatten(0, 1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.75 * losses[0]
+    with torch.no_grad():
+        found = fake.eval()(x).numpy()
+    model = quantise(fake, formats, {})
+    np.testing.assert_array_equal(np.stack([IntegerEngine(model).logits(rows) for rows in x.numpy()]), found)
+
+
+def test_dropout_of_an_lstm_drops_what_cells_give():
+    trained = network(LSTM.model_copy(update={"dropout": 0.5}))
+    fake = FakeQuantised(trained, choose_formats(trained, sample_activations(trained, chunks()), 8, PackOptions(activation_bits=11)))
+    outputs = []
+    for tried in (trained, fake):
+        torch.manual_seed(1)
+        outputs.append(tried.train()(chunks()).detach())
+    assert (outputs[1] - outputs[0]).std() < 0.03 * outputs[0].std(), "the same units are dropped"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"block": (4, 8, 4, 4, 1)}, "cannot pack a layer of 16 cells: blocks 8 of U, 4 of W"),
+        ({"block_in": (4, 8, 0, 0, 0)}, "blocks 4x8 of U, 4 of W"),
+        ({"block": 5}, "cannot pack a layer of 16 cells: blocks 5 of U, 5 of W.*a multiple of a block's inputs"),
+    ],
+)
+def test_cells_whose_blocks_do_not_fit_each_other_are_told(changes, message):
+    trained = network(SPARSE_LSTM.model_copy(update=changes))
+    formats = choose_formats(trained, sample_activations(trained, chunks()), 6, PackOptions())
+    with pytest.raises(ShapeError, match=message):
+        quantise(trained, formats, {})
 
 
 def with_low_blocks(trained: Network, low_bits: int, bits: int = 6, **options: object) -> list[LayerFormats]:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgs.base.options import NnOptions
+from cgs.nn.lstm import LstmSpec
 from cgs.nn.network import NetworkSpec, build_network
-from cgs.nn.system import make_examples
+from cgs.nn.system import View, make_examples
 from cgs.quant.formats import choose_format
 from cgs.quant.scales import FREE_STEPS, KINDS, rounded_groups, rounded_weights, scale_study
 
@@ -49,3 +50,15 @@ def test_each_freedom_takes_error_away():
     for layer, weight in zip(network.each_layer(), before, strict=True):
         assert (layer.weight == weight).all(), "the network is left alone"
         assert not rounded_weights(layer, 3, "free, block")[weight == 0].any(), "padding stays zero"
+
+
+def test_both_matrices_of_cells_are_rounded():
+    training = NnOptions(epochs=1)
+    network = build_network(LstmSpec(n_in=6, hidden=(8, 8), n_out=3, offsets=(0,), label_delay=1, warmup=2)).eval()
+    random = np.random.default_rng(0)
+    features = {f"u{i}": random.normal(size=(30, 6)).astype(np.float32) for i in range(3)}
+    labels = {name: random.integers(0, 3, 30).astype(np.int32) for name in features}
+    examples = make_examples(features, labels, {"u0"}, "mfcc", training, view=View(2, 1, 20))
+    told = scale_study(network, examples, 2)
+    for kind in KINDS:
+        assert len(told[kind]["noise"]) == 5 and all(0 < noise < 0.5 for noise in told[kind]["noise"])

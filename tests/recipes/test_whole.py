@@ -144,14 +144,14 @@ def test_alignment_by_scores_is_that_of_the_gmm_where_the_scores_are_the_gmms(wh
 
 
 def test_networks_of_sequences_come_beside_the_others(whole: Path, tmp_path: Path) -> None:
-    """Added to a finished experiment, they alone are trained; the time-delay network is packed, the LSTM is a row of floats.
+    """Added to a finished experiment, they alone are trained; both are packed and decoded, the time-delay network has hardware.
 
     The time-delay network learns from an alignment by the dense one, the LSTM from the GMM's."""
     exp = tmp_path / "exp"
     shutil.copytree(whole, exp)
     shape = {"task": "asr", "method": "cgs", "density": 0.25, "block": 16, "dense_output": True}
     tdnn = {"model": "tdnn", "hidden": [96, 96], "offsets": [[-2, -1, 0, 1, 2], [-3, 0, 3]], "labels": "dense"}
-    kinds = {"tdnn": tdnn, "lstm": {"model": "lstm", "hidden": [64]}}
+    kinds = {"tdnn": tdnn, "lstm": {"model": "lstm", "hidden": [64], "bits": [5, 6]}}
     changes = {f"systems.{name}.{key}": value for name, kind in kinds.items() for key, value in (shape | kind).items()}
     words = [word for key, value in changes.items() for word in ("--set", f"{key}={json.dumps(value)}")]
     told = run(exp, "--set", "nn.minibatch_chunks=4", *words)
@@ -162,9 +162,11 @@ def test_networks_of_sequences_come_beside_the_others(whole: Path, tmp_path: Pat
     assert (exp / "5-acoustic" / "dense" / "alignment" / "pdf_train_sp.scp").exists()
     rows = json.loads((exp / "10-report" / "results.json").read_text())["rows"]
     found = {(row["system"], row["engine"]): row for row in rows if row["system"] in kinds and row["condition"] == "test"}
-    assert found.keys() == {("tdnn", "float"), ("tdnn", "packed"), ("lstm", "float")}
+    assert found.keys() == {(name, engine) for name in kinds for engine in ("float", "packed")}
     assert max(row["wer"] for row in found.values()) < 0.6
-    assert found["tdnn", "packed"]["hardware"]["40nm"]["power_w"] > 0 and found["lstm", "float"]["hardware"] is None
+    assert found["tdnn", "packed"]["hardware"]["40nm"]["power_w"] > 0 and found["lstm", "packed"]["hardware"] is None
+    assert found["lstm", "packed"]["bits"] < 6 and found["lstm", "packed"]["reduction_vs_float32"] > 0.9
+    assert json.loads((exp / "7-pack" / "lstm" / "seed1" / "pack.json").read_text())["engine_difference"] == 0
     if TINY["hardware.simulate_frames"]:
         assert json.loads((exp / "9-hardware" / "tdnn" / "seed1" / "simulation.json").read_text()) == {"simulated": False}, "it has no RTL"
     assert not (exp / "9-hardware" / "lstm").exists() and "lstm" in (exp / "10-report" / "index.html").read_text()

@@ -114,8 +114,8 @@ def test_a_width_that_points_leave_out_is_a_zero_in_tables(made: Experiment, tmp
     assert "| system | block_in |" in markdown(told) and "| cgs | 0 |" in markdown(told)
 
 
-def test_a_system_without_a_packed_form_has_no_costs(results: dict[str, Any]) -> None:
-    assert in_short(results["rows"][0] | {"file_bytes": None, "power_w": None}).endswith(" %, no packed form")
+def test_a_system_without_hardware_has_no_power(results: dict[str, Any]) -> None:
+    assert in_short(results["rows"][0] | {"power_w": None}).endswith("B")
 
 
 def test_report_is_written_from_finished_points_alone(tmp_path: Path, make: Any) -> None:
