@@ -171,7 +171,7 @@ module cgs_core #(
   logic [GroupWidth-1:0] group;
   logic signed [AccBits-1:0] sums[NumMacs];
 
-  assign value_in = state_used_o && fresh ? '0 : values_i[32'(mac_lane)*ValueBits+:ValueBits];
+  assign value_in = Cells && state_used_o && fresh ? '0 : values_i[32'(mac_lane)*ValueBits+:ValueBits];
   assign operand  = {mac_signed && value_in[ValueBits-1], value_in};
   assign group    = weights_i[32'(mac_group)*GroupWidth+:GroupWidth];
 
@@ -219,9 +219,9 @@ module cgs_core #(
       .ClockGating(ClockGating)
   ) u_output (
       .clk_i,
-      .valid_i(out_cells ? h_valid : out_valid && !out_last_layer),
-      .lane_i (out_cells ? h_lane : out_lane),
-      .value_i(out_cells ? h : narrow[ValueBits-1:0]),
+      .valid_i(Cells && out_cells ? h_valid : out_valid && !out_last_layer),
+      .lane_i (Cells && out_cells ? h_lane : out_lane),
+      .value_i(Cells && out_cells ? h : narrow[ValueBits-1:0]),
       .word_o (values_o)
   );
 
