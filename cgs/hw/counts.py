@@ -52,8 +52,8 @@ TABLE_BITS = 19
 """Flags, shifts and widths in a layer's row of the table ..."""
 TABLE_SIZES = 5
 """... and its sizes, each as wide as the engine's counters."""
-CELL_TABLE_BITS = 6
-"""More of an engine that has layers of cells: the flag of one, and the shift of its h."""
+CELL_TABLE_BITS = 1
+"""More of an engine that has layers of cells: the flag of one."""
 CELL_CYCLES = 2
 """After the sums of a cell's gates: one for c, one for h."""
 GATE_COLUMNS, GATE_BITS, C_BITS = 3, 9, 16

@@ -13,6 +13,7 @@ from cgs.base.errors import ConfigError
 from cgs.hw.counts import CELL_TABLE_BITS, GATE_COLUMNS, TABLE_BITS, TABLE_SIZES, Counts, Engine, count, network_shapes
 from cgs.hw.logic import Core, address_bits
 from cgs.quant.cells import SIGMOID_BITS, TANH_BITS
+from cgs.quant.formats import FixedPoint
 from cgs.quant.model import PackedLayer, PackedModel
 
 MEMORIES = ("weights", "index", "bias", "table")
@@ -33,6 +34,7 @@ class Design:
         weight_words, index_words, bias_words, table_words: words of those memories.
         even_words, odd_words: words of the two activation memories.
         gate_words, state_words: cells of the widest LSTM layer, and words of h of all of them; 0 where no layer has cells.
+        h: format of what cells give.
     """
 
     engine: Engine
@@ -47,6 +49,7 @@ class Design:
     odd_words: int
     gate_words: int = 0
     state_words: int = 0
+    h: FixedPoint = FixedPoint(8, 7)
 
     @property
     def groups_per_word(self) -> int:
@@ -95,6 +98,8 @@ class Design:
             "WakeCycles": self.engine.wake_cycles,
             "GateWords": max(self.gate_words, 1),
             "StateWords": max(self.state_words, 1),
+            "HBits": self.h.bits,
+            "HShift": H_FRACTION_BITS - self.h.fraction_bits,
         }
 
 
@@ -130,6 +135,9 @@ def design_engine(
     bound = max(layer.accumulator_bound() for layer in layers)
     inputs = [[layer.n_in - layer.n_cells for model in models for layer in model.layers[parity::2]] for parity in (0, 1)]
     memories = [one.memories for one in counts if one.cells]
+    formats = list(dict.fromkeys(layer.output_format for layer in layers if layer.cells))
+    if len(formats) > 1:
+        raise ConfigError(f"h of {' and of '.join(f'{form.bits} bits, {form.fraction_bits} of them fraction' for form in formats)}", "an engine has cells of one kind")
     groups = engine.groups_per_word(weight_bits)
     return Design(
         engine=engine,
@@ -144,6 +152,7 @@ def design_engine(
         odd_words=-(-max([*inputs[1], 1]) // engine.values_per_word),
         gate_words=max((one["gates"].n_words // GATE_COLUMNS for one in memories), default=0),
         state_words=max((one["state"].n_words // 2 for one in memories), default=0),
+        h=formats[0] if formats else Design.h,
     )
 
 
@@ -200,7 +209,7 @@ def _words(values: np.ndarray, bits: int, per_word: int) -> list[int]:
 
 
 def _table_word(layer: PackedLayer, last: bool, design: Design) -> int:
-    """A layer's row of the table; `layer_t` in cgs_control.sv, its last field lowest; shift of h and flag of cells above it."""
+    """A layer's row of the table; `layer_t` in cgs_control.sv, its last field lowest; the flag of cells above it."""
     sparse = layer.kept is not None and layer.index_bits > 0
     fields = (
         (layer.n_in, design.size_bits),
@@ -215,7 +224,6 @@ def _table_word(layer: PackedLayer, last: bool, design: Design) -> int:
         (layer.input_signed, 1),
         (layer.output_signed, 1),
         (last, 1),
-        (H_FRACTION_BITS - layer.output_fraction_bits if layer.cells else 0, 5),
         (layer.cells, 1),
     )
     word = place = 0

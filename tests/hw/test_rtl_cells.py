@@ -84,7 +84,7 @@ def models_of(made: ModuleType) -> list[PackedModel]:
         lstm(made, 1),
         lstm(made, 2, cells=(8, 16), n_below=13, block=4, n_kept=3),
         lstm(made, 3, cells=(24,), n_below=7, block=8, n_kept=2, block_in=3, bits=3),
-        lstm(made, 4, cells=(16, 8, 8), n_below=5, block=3, n_kept=3, block_in=4, bits=8, fraction_bits=5),
+        lstm(made, 4, cells=(16, 8, 8), n_below=5, block=3, n_kept=3, block_in=4, bits=8),
         hierarchical(made, 5),
         saturated,
         replace(saturated, layers=(holding, *saturated.layers[1:])),

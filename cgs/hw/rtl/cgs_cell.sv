@@ -3,6 +3,8 @@
 // sigmoid(z) = (1 + tanh(z / 2)) / 2 and each is needed in a cycle of its own.
 module cgs_cell #(
     parameter int unsigned ValueBits = 8,
+    parameter int unsigned HBits = 8,    // of h, at most ValueBits
+    parameter int unsigned HShift = 10,  // from 17 fraction bits to those of h
     parameter bit ClockGating = 1'b0
 ) (
     input  logic                 clk_i,
@@ -16,15 +18,22 @@ module cgs_cell #(
     input  logic signed [15:0]   c_i,        // of the frame before: 11 fraction bits
     output logic signed [15:0]   c_o,
     input  logic                 h_valid_i,  // the second
-    input  logic        [4:0]    h_shift_i,  // right, from 17 fraction bits
-    input  logic        [4:0]    h_bits_i,
     output logic [ValueBits-1:0] h_o
 );
+  localparam int unsigned WideBits = 19 > ValueBits + 2 ? 19 : ValueBits + 2;
+  localparam logic signed [16:0] HighC = 17'sd32767;
+  localparam logic signed [WideBits-1:0] HighH = (WideBits'(1) << (HBits - 1)) - WideBits'(1);
+
   logic signed [15:0] c;
   logic signed [12:0] argument;  // of tanh in 128ths, or of sigmoid in 64ths of half of it
   logic [12:0] magnitude, steps;
   logic [7:0] table_value;
-  logic signed [8:0] signed_value, g;
+  logic signed [8:0] signed_value, g, factor;
+  logic signed [9:0] gate;
+  logic signed [18:0] product;
+  logic signed [25:0] sum;
+  logic signed [16:0] rounded_c;
+  logic signed [WideBits-1:0] rounded_h;
 
   assign argument     = h_valid_i ? 13'((17'(c) + 17'sd8) >>> 4) : 13'(sum_i);
   assign magnitude    = argument < 0 ? -argument : argument;
@@ -37,45 +46,21 @@ module cgs_cell #(
       .tanh_o (table_value)
   );
 
-  logic signed [9:0] gate;
-  logic signed [8:0] factor;
-  logic signed [18:0] product, unused_h;
-  logic signed [26:0] sum, unused_c;
+  assign gate      = {1'b0, h_valid_i ? o_i : i_i};
+  assign factor    = h_valid_i ? signed_value : g;
+  assign product   = gate * factor;
+  assign sum       = $signed({1'b0, f_i}) * c_i + (26'(product) <<< 3);
+  assign rounded_c = 17'((sum + 26'sd256) >>> 9);
+  assign rounded_h = WideBits'((product + ((19'sd1 <<< HShift) >>> 1)) >>> HShift);
 
-  assign gate    = {1'b0, h_valid_i ? o_i : i_i};
-  assign factor  = h_valid_i ? signed_value : g;
-  assign product = gate * factor;
-  assign sum     = $signed({1'b0, f_i}) * c_i + (27'(product) <<< 3);
-
-  cgs_requantise #(
-      .AccBits(27),
-      .BiasBits(1),
-      .ValueBits(16)
-  ) u_c (
-      .sum_i         (sum),
-      .bias_i        (1'b0),
-      .bias_shift_i  (5'd0),
-      .shift_i       (5'd9),
-      .value_bits_i  (5'd16),
-      .value_signed_i(1'b1),
-      .total_o       (unused_c),
-      .value_o       (c_o)
-  );
-
-  cgs_requantise #(
-      .AccBits(19),
-      .BiasBits(1),
-      .ValueBits(ValueBits)
-  ) u_h (
-      .sum_i         (product),
-      .bias_i        (1'b0),
-      .bias_shift_i  (5'd0),
-      .shift_i       (h_shift_i),
-      .value_bits_i  (h_bits_i),
-      .value_signed_i(1'b1),
-      .total_o       (unused_h),
-      .value_o       (h_o)
-  );
+  always_comb begin
+    if (rounded_c > HighC) c_o = HighC[15:0];
+    else if (rounded_c < ~HighC) c_o = ~HighC[15:0];
+    else c_o = rounded_c[15:0];
+    if (rounded_h > HighH) h_o = HighH[ValueBits-1:0];
+    else if (rounded_h < ~HighH) h_o = ~HighH[ValueBits-1:0];
+    else h_o = rounded_h[ValueBits-1:0];
+  end
 
   cgs_register #(
       .Width(9),
@@ -90,7 +75,7 @@ module cgs_cell #(
   cgs_register #(
       .Width(16),
       .ClockGating(ClockGating)
-  ) u_new_c (
+  ) u_c (
       .clk_i,
       .enable_i(c_valid_i),
       .data_i  (c_o),

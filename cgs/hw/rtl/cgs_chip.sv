@@ -41,6 +41,8 @@ module cgs_chip
       .Cells(Cells),
       .GateWords(GateWords),
       .StateWords(StateWords),
+      .HBits(HBits),
+      .HShift(HShift),
       .ClockGating(ClockGating)
   ) u_engine (
       .clk_i,

@@ -26,7 +26,7 @@ module cgs_control #(
     parameter int unsigned StateAddressBits = 1,
     parameter bit ClockGating = 1'b0,
     localparam int unsigned LayerBits = 5 * SizeBits + 19,
-    localparam int unsigned TableBits = LayerBits + (Cells ? 6 : 0),
+    localparam int unsigned TableBits = LayerBits + (Cells ? 1 : 0),
     localparam int unsigned LaneShift = $clog2(ValuesPerWord),
     localparam int unsigned LaneBits = ValuesPerWord > 1 ? $clog2(ValuesPerWord) : 1,
     localparam int unsigned GroupBits = GroupsPerWord > 1 ? $clog2(GroupsPerWord) : 1,
@@ -85,8 +85,6 @@ module cgs_control #(
     output logic                                  c_valid_o,
     output logic                                  h_valid_o,
     output logic [LaneBits-1:0]                   h_lane_o,
-    output logic [4:0]                            h_shift_o,
-    output logic [4:0]                            h_bits_o,
     output logic                                  gates_read_o,
     output logic [2:0]                            gates_write_o,
     output logic [GateAddressBits-1:0]            gates_address_o,
@@ -376,20 +374,19 @@ module cgs_control #(
   logic h_write;
   logic [SizeBits-1:0] h_position;
   assign out_cells_o = cells_q;
-  assign h_bits_o    = layer_q.out_bits;
 
   if (Cells) begin : gen_cells
     assign n_cells = cells_q ? layer_q.n_out >> 2 : '0;
     always_ff @(posedge clk_i) mac_recurrent_o <= recurrent;
 
     cgs_register #(
-        .Width(6),
+        .Width(1),
         .ClockGating(ClockGating)
     ) u_layer_cells (
         .clk_i,
         .enable_i(state_q == StLayer),
-        .data_i  (table_i[TableBits-1:LayerBits]),
-        .data_o  ({cells_q, h_shift_o})
+        .data_i  (table_i[LayerBits]),
+        .data_o  (cells_q)
     );
 
     cgs_cell_control #(
@@ -433,9 +430,9 @@ module cgs_control #(
     );
   end else begin : gen_no_cells
     logic unused;
-    assign unused = ^{first_i};
+    assign unused = first_i;
     assign {cells_q, more, recurrent, mac_recurrent_o, h_write, n_cells, h_position} = '0;
-    assign {fresh_o, g_valid_o, c_valid_o, h_valid_o, h_lane_o, h_shift_o} = '0;
+    assign {fresh_o, g_valid_o, c_valid_o, h_valid_o, h_lane_o} = '0;
     assign {gates_read_o, gates_write_o, gates_address_o, cells_read_o, cells_write_o, cells_address_o} = '0;
     assign {state_read_o, state_write_o, state_address_o} = '0;
   end

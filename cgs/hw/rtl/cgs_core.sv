@@ -18,8 +18,10 @@ module cgs_core #(
     parameter bit Cells = 1'b0,
     parameter int unsigned GateAddressBits = 1,
     parameter int unsigned StateAddressBits = 1,
+    parameter int unsigned HBits = 8,
+    parameter int unsigned HShift = 10,
     parameter bit ClockGating = 1'b0,
-    localparam int unsigned TableBits = 5 * SizeBits + 19 + (Cells ? 6 : 0),
+    localparam int unsigned TableBits = 5 * SizeBits + 19 + (Cells ? 1 : 0),
     localparam int unsigned LaneShift = $clog2(ValuesPerWord),
     localparam int unsigned WordBits = ValuesPerWord * ValueBits,
     localparam int unsigned GroupWidth = NumMacs * WeightBits
@@ -91,7 +93,6 @@ module cgs_core #(
   logic [4:0] out_bias_shift, out_shift, out_bits;
   logic out_cells, fresh, g_valid, c_valid, h_valid;
   logic [LaneBits-1:0] h_lane;
-  logic [4:0] h_shift, h_bits;
 
   cgs_control #(
       .NumMacs(NumMacs),
@@ -153,8 +154,6 @@ module cgs_core #(
       .c_valid_o       (c_valid),
       .h_valid_o       (h_valid),
       .h_lane_o        (h_lane),
-      .h_shift_o       (h_shift),
-      .h_bits_o        (h_bits),
       .gates_read_o,
       .gates_write_o,
       .gates_address_o,
@@ -228,6 +227,8 @@ module cgs_core #(
   if (Cells) begin : gen_cells
     cgs_cell #(
         .ValueBits(ValueBits),
+        .HBits(HBits),
+        .HShift(HShift),
         .ClockGating(ClockGating)
     ) u_cell (
         .clk_i,
@@ -241,13 +242,11 @@ module cgs_core #(
         .c_i      (fresh ? '0 : cell_i),
         .c_o      (cell_o),
         .h_valid_i(h_valid),
-        .h_shift_i(h_shift),
-        .h_bits_i (h_bits),
         .h_o      (h)
     );
   end else begin : gen_no_cells
     logic unused;
-    assign unused = ^{gates_i, cell_i, g_valid, c_valid, h_shift, h_bits};
+    assign unused = ^{gates_i, cell_i, g_valid, c_valid};
     assign {gate_o, cell_o, h} = '0;
   end
 

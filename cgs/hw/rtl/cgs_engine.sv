@@ -21,8 +21,10 @@ module cgs_engine #(
     parameter bit Cells = 1'b0,             // layers may have the cells of an LSTM
     parameter int unsigned GateWords = 1,   // cells of the widest of them
     parameter int unsigned StateWords = 1,  // h of all of them
+    parameter int unsigned HBits = 8,
+    parameter int unsigned HShift = 10,     // from 17 fraction bits to those of h
     parameter bit ClockGating = 1'b0,
-    localparam int unsigned TableBits = 5 * SizeBits + 19 + (Cells ? 6 : 0),
+    localparam int unsigned TableBits = 5 * SizeBits + 19 + (Cells ? 1 : 0),
     localparam int unsigned WordBits = ValuesPerWord * ValueBits,
     localparam int unsigned WeightWordBits = GroupsPerWord * NumMacs * WeightBits,
     localparam int unsigned IndexOrBias = IndexBits > BiasBits ? IndexBits : BiasBits,
@@ -119,6 +121,8 @@ module cgs_engine #(
       .Cells(Cells),
       .GateAddressBits(GateAddressBits),
       .StateAddressBits(StateAddressBits),
+      .HBits(HBits),
+      .HShift(HShift),
       .ClockGating(ClockGating)
   ) u_core (
 `endif

@@ -1,6 +1,8 @@
 // cgs_cell against the same in floating point, which is exact but for tanh: every sum of a gate, and cells over many frames.
 module cgs_cell_check #(
     parameter int unsigned ValueBits = 8,
+    parameter int unsigned HBits = 8,
+    parameter int unsigned HShift = 10,
     parameter bit ClockGating = 1'b0
 ) (
     input  logic clk_i,
@@ -10,11 +12,12 @@ module cgs_cell_check #(
   logic [8:0] sigmoid_out, i, f, o;
   logic g_valid, c_valid, h_valid;
   logic signed [15:0] c_before, c_after;
-  logic [4:0] h_shift, h_bits;
   logic [ValueBits-1:0] h;
 
   cgs_cell #(
       .ValueBits(ValueBits),
+      .HBits(HBits),
+      .HShift(HShift),
       .ClockGating(ClockGating)
   ) u_cell (
       .clk_i,
@@ -28,8 +31,6 @@ module cgs_cell_check #(
       .c_i      (c_before),
       .c_o      (c_after),
       .h_valid_i(h_valid),
-      .h_shift_i(h_shift),
-      .h_bits_i (h_bits),
       .h_o      (h)
   );
 
@@ -81,7 +82,7 @@ module cgs_cell_check #(
     done_o   = 1'b0;
     c        = 0;
     c_before = '0;
-    {i, f, o, h_shift, h_bits} = '0;
+    {i, f, o} = '0;
     pause();
     for (int k = -1024; k < 1024; k++) begin
       sum = 11'(k);
@@ -98,8 +99,6 @@ module cgs_cell_check #(
       i       = 9'(sigmoid_of(z[0]));
       f       = 9'(sigmoid_of(z[1]));
       o       = 9'(sigmoid_of(z[2]));
-      h_bits  = 5'($urandom_range(ValueBits, 4));
-      h_shift = 5'($urandom_range(17));
       @(negedge clk_i);
       sum     = 11'(z[3]);
       g_valid = 1'b1;
@@ -116,7 +115,7 @@ module cgs_cell_check #(
       h_valid  = 1'b1;
       #1;
       tanh_c = $itor(tanh_of(rounded($itor(c) / 2048.0, 7, 14))) / 256.0;
-      if (h != ValueBits'(rounded(gate_of(z[2]) * tanh_c, 17 - int'(h_shift), int'(h_bits)))) $fatal(1, "%m: frame %0d: h is %h", frame, h);
+      if (h != ValueBits'(rounded(gate_of(z[2]) * tanh_c, 17 - int'(HShift), int'(HBits)))) $fatal(1, "%m: frame %0d: h is %h", frame, h);
       @(negedge clk_i);
       pause();
     end
@@ -127,11 +126,13 @@ endmodule
 module cgs_cell_bench;
   logic clk = 1'b0;
   always #5 clk = !clk;
-  logic [3:0] done;
+  logic [7:0] done;
 
   for (genvar i = 0; i < 2; i++) begin : gen_gating
-    cgs_cell_check #(.ValueBits(8), .ClockGating(i != 0)) u_byte (.clk_i(clk), .done_o(done[2*i]));
-    cgs_cell_check #(.ValueBits(16), .ClockGating(i != 0)) u_wide (.clk_i(clk), .done_o(done[2*i+1]));
+    cgs_cell_check #(.ValueBits(8), .HBits(8), .HShift(10), .ClockGating(i != 0)) u_byte (.clk_i(clk), .done_o(done[4*i]));
+    cgs_cell_check #(.ValueBits(16), .HBits(4), .HShift(14), .ClockGating(i != 0)) u_narrow (.clk_i(clk), .done_o(done[4*i+1]));
+    cgs_cell_check #(.ValueBits(16), .HBits(16), .HShift(0), .ClockGating(i != 0)) u_saturated (.clk_i(clk), .done_o(done[4*i+2]));
+    cgs_cell_check #(.ValueBits(12), .HBits(8), .HShift(17), .ClockGating(i != 0)) u_coarse (.clk_i(clk), .done_o(done[4*i+3]));
   end
 
   initial begin

@@ -37,7 +37,7 @@ module cgs_control_check #(
       .mac_enable_o(mac_enable), .mac_first_o(mac_first), .mac_lane_o(mac_lane), .mac_group_o(mac_group), .mac_signed_o(mac_signed), .mac_recurrent_o(),
       .out_valid_o(out_valid), .out_last_layer_o(out_last_layer), .out_position_o(out_position), .out_mac_o(out_mac), .out_lane_o(out_lane),
       .out_bias_shift_o(out_bias_shift), .out_shift_o(out_shift), .out_bits_o(out_bits), .out_signed_o(out_signed),
-      .out_cells_o(), .fresh_o(), .g_valid_o(), .c_valid_o(), .h_valid_o(), .h_lane_o(), .h_shift_o(), .h_bits_o(), .gates_read_o(), .gates_write_o(),
+      .out_cells_o(), .fresh_o(), .g_valid_o(), .c_valid_o(), .h_valid_o(), .h_lane_o(), .gates_read_o(), .gates_write_o(),
       .gates_address_o(), .cells_read_o(), .cells_write_o(), .cells_address_o(), .state_read_o(), .state_write_o(), .state_address_o()
   );
 
