@@ -7,17 +7,18 @@ and its bench counts the same. One loop over block rows:
         for each block row, for each pass of n_macs outputs:   1 cycle, the last products
             for each kept block:                               1 cycle, its index (none in a dense layer)
                 for each input of the block:                   1 cycle, n_macs products that share the input
-            for each output of the pass:                       1 cycle, bias, rounding, write
+            for each output of the pass:                       1 cycle, bias, rounding, write; of a cell's g 2 more, c and h
 
 Inputs and outputs that only pad a block are neither stored nor computed, since the loop bounds are known. Weights are stored as they
 are used, n_macs a cycle; where a pass has fewer outputs, the places of the others are empty. A layer of narrower weights than another
-has their width too."""
+has their width too. Cells of an LSTM keep sigmoids of three gates until the fourth is there, and c and h from frame to frame; h is held twice, since it is read while
+the new one is written, and is written once more as the inputs of the next layer."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from cgs.base.errors import ConfigError, ShapeError
@@ -51,6 +52,12 @@ TABLE_BITS = 19
 """Flags, shifts and widths in a layer's row of the table ..."""
 TABLE_SIZES = 5
 """... and its sizes, each as wide as the engine's counters."""
+CELL_TABLE_BITS = 1
+"""More of an engine that has layers of cells: the flag of one."""
+CELL_CYCLES = 2
+"""After the sums of a cell's gates: one for c, one for h."""
+GATE_COLUMNS, GATE_BITS, C_BITS = 3, 9, 16
+"""Sigmoids of a cell that wait for its g, bits of one, and of c."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +112,21 @@ class BlockRow:
         """Inputs of each output."""
         return sum(self.widths)
 
-    def words(self, values_per_word: int) -> int:
-        """Activation words read for each pass: each block begins with a read."""
-        return sum((start + width - 1) // values_per_word - start // values_per_word + 1 for start, width in zip(self.starts, self.widths, strict=True))
+    def words(self, values_per_word: int, n_cells: int = 0) -> tuple[int, int]:
+        """Words read for each pass, of the first n_cells inputs, which are whole words, and of the others: each block begins with a read."""
+        words = [0, 0]
+        for start, width in zip(self.starts, self.widths, strict=True):
+            for part, (low, high) in enumerate(((start, min(start + width, n_cells)), (max(start, n_cells), start + width))):
+                words[part] += (high - 1) // values_per_word - low // values_per_word + 1 if low < high else 0
+        return words[0], words[1]
 
 
 @dataclass(frozen=True)
 class LayerShape:
-    """A layer without its values: its block rows, the bits of a weight and of a block index (0: dense, no index), and the frames it reads.
+    """A layer without its values: its block rows, the bits of a weight and of a block index (0: dense, no index), the frames it reads, and its cells.
 
-    A layer that reads several frames of the one below finds them in a ring buffer, so every layer is computed once a frame."""
+    A layer that reads several frames of the one below finds them in a ring buffer, so every layer is computed once a frame. One of n_cells cells has four
+    times as many outputs, the sums of their gates, and h of the frame before as its first inputs."""
 
     n_in: int
     n_out: int
@@ -122,11 +134,17 @@ class LayerShape:
     bits: int
     index_bits: int
     offsets: tuple[int, ...] = (0,)
+    n_cells: int = 0
+
+    @property
+    def n_given(self) -> int:
+        """Values that it gives the next layer."""
+        return self.n_cells or self.n_out
 
     @property
     def n_held(self) -> int:
         """Values of the layer below that are held for it: all frames from its first offset to its last."""
-        return self.n_in // len(self.offsets) * (self.offsets[-1] - self.offsets[0] + 1)
+        return (self.n_in - self.n_cells) // len(self.offsets) * (self.offsets[-1] - self.offsets[0] + 1)
 
     @property
     def size(self) -> int:
@@ -170,7 +188,7 @@ class Counts:
         cycles: all cycles.
         nonzero: share of the products that are not zero, where that is known.
         size_bits, acc_bits: of the engine's counters, and of an accumulator that no sum of so many products leaves.
-        memories: weights, index, bias, table (of layers), activations.
+        memories: weights, index, bias, table (of layers), activations; where there are cells also gates, cells (their c) and state (their h).
         layers: macs and cycles of each layer.
     """
 
@@ -187,6 +205,11 @@ class Counts:
     memories: dict[str, Memory] = field(default_factory=dict)
     layers: list[dict[str, int]] = field(default_factory=list)
 
+    @property
+    def cells(self) -> int:
+        """Cells of all layers, each of which has a new c and h in every frame."""
+        return self.memories["cells"].reads if "cells" in self.memories else 0
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self) | {"macs_by_bits": {str(bits): n for bits, n in sorted(self.macs_by_bits.items())}}
@@ -197,9 +220,9 @@ def layer_shape(layer: LayerLike) -> LayerShape:
 
     Raises: ShapeError: a kept block lies outside the layer, or the block rows do not cover the outputs.
     """
-    offsets = tuple(getattr(layer, "offsets", (0,)))
+    offsets, n_cells = tuple(getattr(layer, "offsets", (0,))), layer.n_out // 4 if getattr(layer, "cells", False) else 0
     if not layer.block or layer.kept is None:
-        return LayerShape(layer.n_in, layer.n_out, (BlockRow(layer.n_out, (0,), (layer.n_in,)),), layer.bits, 0, offsets)
+        return LayerShape(layer.n_in, layer.n_out, (BlockRow(layer.n_out, (0,), (layer.n_in,)),), layer.bits, 0, offsets, n_cells)
     block, block_in = layer.block, layer.block_in or layer.block
     n_columns, n_rows = math.ceil(layer.n_in / block_in), math.ceil(layer.n_out / block)
     kept = [[int(column) for column in row] for row in layer.kept]
@@ -211,16 +234,28 @@ def layer_shape(layer: LayerLike) -> LayerShape:
         starts = tuple(column * block_in for column in columns)
         widths = tuple(min(block_in, layer.n_in - start) for start in starts)
         rows.append(BlockRow(min(block, layer.n_out - index * block), starts, widths))
-    return LayerShape(layer.n_in, layer.n_out, tuple(rows), layer.bits, (n_columns - 1).bit_length(), offsets)
+    return LayerShape(layer.n_in, layer.n_out, tuple(rows), layer.bits, (n_columns - 1).bit_length(), offsets, n_cells)
 
 
-def even_shape(n_in: int, n_out: int, density: float, block: int, bits: int) -> LayerShape:
-    """A layer of exactly this density, as published networks are described: every block row keeps density x n_in inputs."""
+def network_shapes(layers: Sequence[LayerLike]) -> list[LayerShape]:
+    """Shapes of a network's layers. Frames that its first layer alone reads are written side by side by the front end, as those of a spliced network.
+
+    Raises: ShapeError: as `layer_shape`.
+    """
+    shapes = [layer_shape(layer) for layer in layers]
+    if shapes and all(shape.offsets == (0,) for shape in shapes[1:]):
+        shapes[0] = replace(shapes[0], offsets=(0,))
+    return shapes
+
+
+def even_shape(n_in: int, n_out: int, density: float, block: int, bits: int, n_cells: int = 0) -> LayerShape:
+    """A layer of exactly this density, as published networks are described: every block row keeps density x n_in inputs, of cells as large a share of h."""
     n_inputs, n_columns = round(density * n_in), math.ceil(n_in / block)
-    starts = tuple(range(0, n_inputs, block))
-    widths = tuple(min(block, n_inputs - start) for start in starts)
+    of_h = round(density * n_cells)
+    kept = [(start, min(start + block, end)) for first, end in ((0, of_h), (n_cells, n_cells + n_inputs - of_h)) for start in range(first, end, block)]
+    starts, widths = tuple(start for start, _ in kept), tuple(end - start for start, end in kept)
     rows = tuple(BlockRow(min(block, n_out - start), starts, widths) for start in range(0, n_out, block))
-    return LayerShape(n_in, n_out, rows, bits, (n_columns - 1).bit_length())
+    return LayerShape(n_in, n_out, rows, bits, (n_columns - 1).bit_length(), n_cells=n_cells)
 
 
 def count(shapes: Sequence[LayerShape], engine: Engine, new_inputs: int | None = None) -> Counts:
@@ -244,13 +279,16 @@ def count(shapes: Sequence[LayerShape], engine: Engine, new_inputs: int | None =
     counts.size_bits = max(shape.size for shape in shapes).bit_length()
     fan_in = max(row.n_inputs for shape in shapes for row in shape.rows)
     counts.acc_bits = max(weight_bits + engine.activation_bits + max(fan_in - 1, 1).bit_length(), engine.bias_bits)
-    table_bits = TABLE_BITS + TABLE_SIZES * counts.size_bits
+    n_cells = [shape.n_cells for shape in shapes]
+    table_bits = TABLE_BITS + TABLE_SIZES * counts.size_bits + (CELL_TABLE_BITS if any(n_cells) else 0)
     counts.memories["table"] = Memory(table_bits, len(shapes), len(shapes) * table_bits, len(shapes))
     counts.memories["activations"] = Memory(engine.values_per_word * engine.activation_bits)
     for shape in shapes:
         _count_layer(shape, counts, hidden=shape is not shapes[-1])
     weights.n_words = weights.reads = math.ceil(counts.mac_cycles / groups)  # every stored weight is used once a frame
     _count_activations(shapes, counts, new_inputs)
+    if any(n_cells):
+        _count_cells(shapes, counts)
     return counts
 
 
@@ -262,7 +300,7 @@ def _count_layer(shape: LayerShape, counts: Counts, hidden: bool) -> None:
     visits = sum(n * len(row.widths) for n, row in zip(passes, shape.rows, strict=True))
     block_fetches = visits if shape.index_bits else 0
     n_indices = sum(len(row.widths) for row in shape.rows) if shape.index_bits else 0
-    cycles = 1 + sum(passes) + block_fetches + mac_cycles + shape.n_out
+    cycles = 1 + sum(passes) + block_fetches + mac_cycles + shape.n_out + CELL_CYCLES * shape.n_cells
     counts.macs += macs
     counts.macs_by_bits[shape.bits] = counts.macs_by_bits.get(shape.bits, 0) + macs
     counts.mac_cycles += mac_cycles
@@ -274,15 +312,33 @@ def _count_layer(shape: LayerShape, counts: Counts, hidden: bool) -> None:
     index, bias, activations = memories["index"], memories["bias"], memories["activations"]
     index.n_words, index.reads, index.used_bits = index.n_words + n_indices, index.reads + block_fetches, index.used_bits + n_indices * shape.index_bits
     bias.n_words, bias.reads, bias.used_bits = bias.n_words + shape.n_out, bias.reads + shape.n_out, bias.used_bits + shape.n_out * engine.bias_bits
-    activations.reads += sum(n * row.words(engine.values_per_word) for n, row in zip(passes, shape.rows, strict=True))
-    activations.writes += math.ceil(shape.n_out / engine.values_per_word) if hidden else 0
+    activations.reads += sum(n * row.words(engine.values_per_word, shape.n_cells)[1] for n, row in zip(passes, shape.rows, strict=True))
+    activations.writes += math.ceil(shape.n_given / engine.values_per_word) if hidden else 0
 
 
 def _count_activations(shapes: Sequence[LayerShape], counts: Counts, new_inputs: int | None) -> None:
     """Two memories work in turn, inputs of even and of odd layers; a layer that reads several frames has a ring buffer beside them."""
     values_per_word, activations = counts.engine.values_per_word, counts.memories["activations"]
-    in_turn = [[shape.n_in for shape in shapes[parity::2] if len(shape.offsets) == 1] for parity in (0, 1)]
+    in_turn = [[shape.n_held for shape in shapes[parity::2] if len(shape.offsets) == 1] for parity in (0, 1)]
     held = [max(sizes) for sizes in in_turn if sizes] + [shape.n_held for shape in shapes if len(shape.offsets) > 1]
     activations.n_words = sum(math.ceil(n / values_per_word) for n in held)
     activations.used_bits = sum(held) * counts.engine.activation_bits
-    activations.writes += math.ceil((shapes[0].n_in if new_inputs is None else new_inputs) / values_per_word)
+    activations.writes += math.ceil((shapes[0].n_in - shapes[0].n_cells if new_inputs is None else new_inputs) / values_per_word)
+
+
+def _count_cells(shapes: Sequence[LayerShape], counts: Counts) -> None:
+    """What cells remember: three columns of gates of the widest layer, c, and h of two frames. The columns are taken as one memory of their common size."""
+    values_per_word, n_cells = counts.engine.values_per_word, [shape.n_cells for shape in shapes]
+    uneven = next((n for n in n_cells if n % values_per_word), 0)
+    if uneven:
+        what = f"{uneven} cells, and {values_per_word} values in a word of activations"
+        raise ConfigError(what, "make the cells a multiple of the values in a word: other cells, or a narrower word")
+    reads = 0
+    for shape in shapes:
+        passes = (math.ceil(row.n_outputs / counts.engine.n_macs) for row in shape.rows)
+        reads += sum(n * row.words(values_per_word, shape.n_cells)[0] for n, row in zip(passes, shape.rows, strict=True))
+    total, words, most = sum(n_cells), sum(n_cells) // values_per_word, GATE_COLUMNS * max(n_cells)
+    h_bits = values_per_word * counts.engine.activation_bits
+    counts.memories["gates"] = Memory(GATE_BITS, most, most * GATE_BITS, GATE_COLUMNS * total, GATE_COLUMNS * total)
+    counts.memories["cells"] = Memory(C_BITS, total, total * C_BITS, total, total)
+    counts.memories["state"] = Memory(h_bits, 2 * words, 2 * words * h_bits, reads, words)

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgs.base.errors import ConfigError
-from cgs.hw.counts import TABLE_BITS, TABLE_SIZES, Counts, Engine, count, layer_shape
+from cgs.hw.counts import CELL_TABLE_BITS, GATE_COLUMNS, TABLE_BITS, TABLE_SIZES, Counts, Engine, count, network_shapes
 from cgs.hw.logic import Core, address_bits
+from cgs.quant.cells import SIGMOID_BITS, TANH_BITS
+from cgs.quant.formats import FixedPoint
 from cgs.quant.model import PackedLayer, PackedModel
 
 MEMORIES = ("weights", "index", "bias", "table")
 """Loaded once, in the order of the load port's numbers and of the bits of `access_o`."""
+H_FRACTION_BITS = SIGMOID_BITS + TANH_BITS
+"""Of o tanh(c), before it is rounded."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Design:
         index_bits: width of a block index.
         weight_words, index_words, bias_words, table_words: words of those memories.
         even_words, odd_words: words of the two activation memories.
+        gate_words, state_words: cells of the widest LSTM layer, and words of h of all of them; 0 where no layer has cells.
+        h: format of what cells give.
     """
 
     engine: Engine
@@ -41,6 +47,9 @@ class Design:
     table_words: int
     even_words: int
     odd_words: int
+    gate_words: int = 0
+    state_words: int = 0
+    h: FixedPoint = FixedPoint(8, 7)
 
     @property
     def groups_per_word(self) -> int:
@@ -54,7 +63,7 @@ class Design:
             "weights": self.groups_per_word * self.engine.n_macs * self.engine.weight_bits,
             "index": self.index_bits,
             "bias": self.engine.bias_bits,
-            "table": TABLE_BITS + TABLE_SIZES * self.size_bits,
+            "table": TABLE_BITS + TABLE_SIZES * self.size_bits + (CELL_TABLE_BITS if self.gate_words else 0),
             "values": self.engine.values_per_word * self.engine.activation_bits,
         }
 
@@ -87,6 +96,10 @@ class Design:
             "OddWords": self.odd_words,
             "WeightBankWords": self.engine.bank_words(self.word_bits["weights"]),
             "WakeCycles": self.engine.wake_cycles,
+            "GateWords": max(self.gate_words, 1),
+            "StateWords": max(self.state_words, 1),
+            "HBits": self.h.bits,
+            "HShift": H_FRACTION_BITS - self.h.fraction_bits,
         }
 
 
@@ -103,14 +116,14 @@ def design_engine(
     Args:
         models: packed models, loaded one at a time.
         n_macs, word_bits, bank_bytes, wake_cycles, clock_gating: of the engine, see `cgs.hw.counts.Engine`.
-    Raises: ConfigError: an engine that cannot be, or a model with layers that read several frames, which the engine has no ring buffers for.
+    Raises: ConfigError: an engine that cannot be, or a model with a layer beside the first that reads several frames, which the engine has no ring buffers for.
     """
     layers = [layer for model in models for layer in model.layers]
     for model in models:
         model.check()
-        if any(layer.offsets != (0,) for layer in model.layers):
+        if any(layer.offsets != (0,) for layer in model.layers[1:]):
             told = f"model {model.meta.get('system', '')!r}: layers that read several frames"
-            raise ConfigError(told, "the RTL engine computes feed-forward networks; pack one")
+            raise ConfigError(told, "the RTL engine computes networks whose first layer alone does so; pack one")
     if not (1 <= n_macs <= 256 and 8 <= word_bits <= 1024 and bank_bytes >= 64 and 0 <= wake_cycles <= 1 << 16):
         raise ConfigError(
             f"engine of {n_macs} MACs, {word_bits}-bit words, banks of {bank_bytes} bytes, {wake_cycles} cycles to wake",
@@ -120,12 +133,16 @@ def design_engine(
     engine = Engine(n_macs, word_bits, bank_bytes, value_bits, bias_bits, weight_bits, wake_cycles, clock_gating)
     counts = [count_model(model, engine) for model in models]
     bound = max(layer.accumulator_bound() for layer in layers)
-    inputs = [[layer.n_in for model in models for layer in model.layers[parity::2]] for parity in (0, 1)]
+    inputs = [[layer.n_in - layer.n_cells for model in models for layer in model.layers[parity::2]] for parity in (0, 1)]
+    memories = [one.memories for one in counts if one.cells]
+    formats = list(dict.fromkeys(layer.output_format for layer in layers if layer.cells))
+    if len(formats) > 1:
+        raise ConfigError(f"h of {' and of '.join(f'{form.bits} bits, {form.fraction_bits} of them fraction' for form in formats)}", "an engine has cells of one kind")
     groups = engine.groups_per_word(weight_bits)
     return Design(
         engine=engine,
         acc_bits=max(bound.bit_length() + 1, weight_bits + value_bits + 1, bias_bits),
-        size_bits=max(layer_shape(layer).size for layer in layers).bit_length(),
+        size_bits=max(one.size_bits for one in counts),
         index_bits=max([1, *(layer.index_bits for layer in layers)]),
         weight_words=max(-(-one.mac_cycles // groups) for one in counts),
         index_words=max([1, *(one.memories["index"].n_words for one in counts)]),
@@ -133,12 +150,15 @@ def design_engine(
         table_words=max(len(model.layers) for model in models),
         even_words=-(-max(inputs[0]) // engine.values_per_word),
         odd_words=-(-max([*inputs[1], 1]) // engine.values_per_word),
+        gate_words=max((one["gates"].n_words // GATE_COLUMNS for one in memories), default=0),
+        state_words=max((one["state"].n_words // 2 for one in memories), default=0),
+        h=formats[0] if formats else Design.h,
     )
 
 
 def count_model(model: PackedModel, engine: Engine) -> Counts:
     """What the engine does in one frame of this model."""
-    return count([layer_shape(layer) for layer in model.layers], engine)
+    return count(network_shapes(model.layers), engine)
 
 
 def images(model: PackedModel, design: Design) -> dict[str, list[int]]:
@@ -189,7 +209,7 @@ def _words(values: np.ndarray, bits: int, per_word: int) -> list[int]:
 
 
 def _table_word(layer: PackedLayer, last: bool, design: Design) -> int:
-    """A layer's row of the table; `layer_t` in cgs_control.sv, its last field lowest."""
+    """A layer's row of the table; `layer_t` in cgs_control.sv, its last field lowest; the flag of cells above it."""
     sparse = layer.kept is not None and layer.index_bits > 0
     fields = (
         (layer.n_in, design.size_bits),
@@ -204,6 +224,7 @@ def _table_word(layer: PackedLayer, last: bool, design: Design) -> int:
         (layer.input_signed, 1),
         (layer.output_signed, 1),
         (last, 1),
+        (layer.cells, 1),
     )
     word = place = 0
     for value, bits in fields:
@@ -212,8 +233,11 @@ def _table_word(layer: PackedLayer, last: bool, design: Design) -> int:
     return word
 
 
-def input_words(inputs: np.ndarray, design: Design) -> list[list[int]]:
-    """Frames of quantised inputs, (T, n_in) integers, as activation words of each frame."""
+def input_words(model: PackedModel, inputs: np.ndarray, design: Design) -> list[list[int]]:
+    """Frames of quantised inputs, (T, n_in) integers, as activation words of each frame that has all that the first layer reads, side by side."""
+    offsets = model.layers[0].offsets
+    n_frames = max(0, len(inputs) - (offsets[-1] - offsets[0]))
+    inputs = np.concatenate([inputs[offset - offsets[0] :][:n_frames] for offset in offsets], axis=1)
     return [_words(frame.astype(np.int64), design.engine.activation_bits, design.engine.values_per_word) for frame in inputs]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from cgs.base.errors import ConfigError
 from cgs.base.options import HardwareOptions
-from cgs.hw.counts import Counts, Engine, PackedLike, count, layer_shape
+from cgs.hw.counts import Counts, Engine, LayerShape, PackedLike, count, network_shapes
 from cgs.hw.duty import MODES, TEXTBOOK_RANGE_V, minimum_energy
 from cgs.hw.model import at_supply
 from cgs.hw.supply import ROOM_TEMPERATURE_K, SUPPLY_RANGE_V
@@ -67,7 +68,8 @@ def count_packed(packed: PackedLike, n_macs: int, engine: Engine | None = None) 
         activation_bits=max(int(getattr(layer, "input_bits", Engine.activation_bits)) for layer in layers),
         bias_bits=max(int(getattr(layer, "bias_bits", Engine.bias_bits)) for layer in layers),
     )
-    return replace(count([layer_shape(layer) for layer in layers], engine, _new_inputs(packed)), nonzero=_nonzero(packed))
+    shapes = network_shapes(layers)
+    return replace(count(shapes, engine, _new_inputs(shapes)), nonzero=_nonzero(packed))
 
 
 def _nonzero(packed: PackedLike) -> float | None:
@@ -87,10 +89,10 @@ def _minimum(counts: Counts, tech: Technology, rate: float, temperature_k: float
         return None
 
 
-def _new_inputs(packed: PackedLike) -> int | None:
-    """Feature values that are new with each frame where layers hold earlier ones; a feed-forward network is given all of its window."""
-    n_frames = [len(getattr(layer, "offsets", (0,))) for layer in packed.layers]
-    return packed.layers[0].n_in // n_frames[0] if max(n_frames) > 1 else None
+def _new_inputs(shapes: Sequence[LayerShape]) -> int | None:
+    """Feature values that are new with each frame where layers hold earlier ones; any other network is given all of its window."""
+    n_frames = [len(shape.offsets) for shape in shapes]
+    return (shapes[0].n_in - shapes[0].n_cells) // n_frames[0] if max(n_frames) > 1 else None
 
 
 def _too_slow(node: str, row: dict[str, Any], n_macs: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cgs.base.errors import ShapeError
-from cgs.hw.counts import Counts
+from cgs.hw.counts import GATE_COLUMNS, Counts, Memory
 from cgs.hw.design import MEMORIES, Design, count_model, images, input_words, result_bits
 from cgs.hw.logic import address_bits
 from cgs.quant.engine import IntegerEngine
@@ -49,6 +49,7 @@ def package(design: Design) -> str:
             "// Made from a packed model: the parameters of its engine.",
             "package cgs_chip_pkg;",
             *lines,
+            f"  parameter bit Cells = 1'b{int(design.gate_words > 0)};",
             f"  parameter bit ClockGating = 1'b{int(design.engine.clock_gating)};",
             "endpackage",
             "",
@@ -59,12 +60,12 @@ def package(design: Design) -> str:
 def core_script(design: Design) -> str:
     """Text of `cgs_core.ys`, which gives `cgs_core` its parameters in Yosys."""
     words = {"Table": design.table_words, "Weight": design.weight_words, "Index": design.index_words, "Bias": design.bias_words}
-    words["Value"] = max(design.even_words, design.odd_words)
+    words |= {"Value": max(design.even_words, design.odd_words), "Gate": design.gate_words, "State": design.state_words}
     parameters = {name: value for name, value in design.parameters().items() if not name.endswith("Words")}
     parameters |= {f"{name}AddressBits": address_bits(number) for name, number in words.items()}
     set_each = " ".join(f"-set {name} {value}" for name, value in parameters.items())
-    gating = f"1'b{int(design.engine.clock_gating)}"
-    return f"# Made from a packed model: the parameters of its engine's core.\nchparam {set_each} -set ClockGating {gating} cgs_core\n"
+    flags = f"-set Cells 1'b{int(design.gate_words > 0)} -set ClockGating 1'b{int(design.engine.clock_gating)}"
+    return f"# Made from a packed model: the parameters of its engine's core.\nchparam {set_each} {flags} cgs_core\n"
 
 
 def write_images(model: PackedModel, design: Design, spliced: np.ndarray, out: Path) -> int:
@@ -73,18 +74,18 @@ def write_images(model: PackedModel, design: Design, spliced: np.ndarray, out: P
     Args:
         model: one that the engine was designed for.
         design: the engine.
-        spliced: (T, n_in) float, normalised and spliced features.
+        spliced: (T, n_in) float, normalised and spliced features; one utterance, from whose first frame on a model with cells remembers.
         out: a directory, made if need be: weights.hex, index.hex, bias.hex, table.hex, inputs.hex, results.hex, expected.txt.
     Returns: cycles of a frame.
     Raises: ShapeError: no frame, or another width. DataError: a value that is not finite.
     """
-    if not len(spliced):
+    integers = IntegerEngine(model).integers(spliced)
+    if not len(integers[-1]):
         raise ShapeError("no frames to simulate", "give a recording that is longer than one frame")
     out.mkdir(parents=True, exist_ok=True)
-    integers = IntegerEngine(model).integers(spliced)
     for name, words in images(model, design).items():
         _write_hex(out / f"{name}.hex", words, design.word_bits[name])
-    frames = input_words(integers[0], design)
+    frames = input_words(model, integers[0], design)
     _write_hex(out / "inputs.hex", [word for frame in frames for word in frame], design.word_bits["values"])
     _write_hex(out / "results.hex", result_bits(integers[-1], design).ravel().tolist(), design.acc_bits)
     counts = count_model(model, design.engine)
@@ -94,9 +95,12 @@ def write_images(model: PackedModel, design: Design, spliced: np.ndarray, out: P
 
 
 def _accesses(counts: Counts, n_input_words: int) -> list[int]:
-    """Accesses a frame, as the bits of `access_o` from the highest: four reads, inputs written, activations read and written."""
-    activations = counts.memories["activations"]
-    return [*(counts.memories[name].reads for name in MEMORIES), n_input_words, activations.reads, activations.writes - n_input_words]
+    """Accesses a frame, as the bits of `access_o` from the highest: four reads, inputs written, activations read and written, reads and writes of gates (all
+    columns are read at once), c and h."""
+    activations, none = counts.memories["activations"], Memory(0)
+    told = [*(counts.memories[name].reads for name in MEMORIES), n_input_words, activations.reads, activations.writes - n_input_words]
+    gates, cells, state = (counts.memories.get(name, none) for name in ("gates", "cells", "state"))
+    return [*told, gates.reads // GATE_COLUMNS, gates.writes, cells.reads, cells.writes, state.reads, state.writes]
 
 
 def _write_hex(path: Path, words: list[int], bits: int) -> None:

@@ -7,7 +7,9 @@ module cgs_bench
   logic clk = 1'b0, rst_n = 1'b0;
   always #5 clk = !clk;
 
-  logic load_valid = 1'b0, input_valid = 1'b0, start = 1'b0;
+  localparam int Counts = 14;     // cycles, then accesses as in access_o, its highest bit first
+
+  logic load_valid = 1'b0, input_valid = 1'b0, start = 1'b0, first = 1'b0;
   logic [1:0] load_memory = '0;
   logic [LoadAddressBits-1:0] load_address = '0;
   logic [LoadBits-1:0] load_data = '0;
@@ -16,7 +18,7 @@ module cgs_bench
   logic busy, done, result_valid;
   logic [SizeBits-1:0] result_position;
   logic [AccBits-1:0] result;
-  logic [6:0] accesses;
+  logic [Counts-2:0] accesses;
 
   cgs_chip u_chip (
       .clk_i            (clk),
@@ -29,6 +31,7 @@ module cgs_bench
       .input_address_i  (input_address),
       .input_data_i     (input_data),
       .start_i          (start),
+      .first_i          (first),
       .busy_o           (busy),
       .done_o           (done),
       .result_valid_o   (result_valid),
@@ -39,7 +42,7 @@ module cgs_bench
 
   string dir;
   int n_frames, n_inputs, n_results;
-  int expected_counts[8], counted[8];  // cycles, then accesses as in access_o, its highest bit first
+  int expected_counts[Counts], counted[Counts];
   int frame, n_errors, n_seen, n_done;
   int input_file, result_file;
   logic [AccBits-1:0] expected[];
@@ -80,6 +83,7 @@ module cgs_bench
     @(negedge clk);
     input_valid = 1'b0;
     start = 1'b1;
+    first = frame == 0;
     @(negedge clk);
     start = 1'b0;
     while (busy) @(negedge clk);
@@ -87,7 +91,7 @@ module cgs_bench
 
   always @(posedge clk) begin
     if (busy) counted[0]++;
-    for (int i = 0; i < 7; i++) if (accesses[6-i]) counted[i+1]++;
+    for (int i = 1; i < Counts; i++) if (accesses[Counts-1-i]) counted[i]++;
     if (done) n_done++;
     if (result_valid) begin
       if (n_seen >= n_results || int'(result_position) != n_seen || result !== expected[n_seen]) begin
@@ -103,7 +107,7 @@ module cgs_bench
     if (!$value$plusargs("images=%s", dir)) dir = "images";
     file = open("expected.txt");
     unused = $fscanf(file, "%d %d %d", n_frames, n_inputs, n_results);
-    for (int i = 0; i < 8; i++) if ($fscanf(file, "%d", expected_counts[i]) != 1) $fatal(1, "%s/expected.txt: not eleven numbers", dir);
+    for (int i = 0; i < Counts; i++) if ($fscanf(file, "%d", expected_counts[i]) != 1) $fatal(1, "%s/expected.txt: not %0d numbers", dir, Counts + 3);
     $fclose(file);
     expected = new[n_results];
     input_file  = open("inputs.hex");
@@ -115,7 +119,7 @@ module cgs_bench
     load(2'd2, "bias.hex");
     load(2'd3, "table.hex");
     for (frame = 0; frame < n_frames; frame++) begin
-      for (int i = 0; i < 8; i++) counted[i] = 0;
+      for (int i = 0; i < Counts; i++) counted[i] = 0;
       n_seen = 0;
       n_done = 0;
       run_frame();
@@ -123,7 +127,7 @@ module cgs_bench
         n_errors++;
         $display("frame %0d: %0d results of %0d, done %0d times", frame, n_seen, n_results, n_done);
       end
-      for (int i = 0; i < 8; i++) begin
+      for (int i = 0; i < Counts; i++) begin
         if (counted[i] != expected_counts[i]) begin
           n_errors++;
           if (n_errors <= MaxErrors) $display("frame %0d, count %0d: %0d, expected %0d", frame, i, counted[i], expected_counts[i]);

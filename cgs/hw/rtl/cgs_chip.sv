@@ -12,12 +12,13 @@ module cgs_chip
     input  logic [ValueAddressBits-1:0] input_address_i,
     input  logic [ValueWordBits-1:0]    input_data_i,
     input  logic                        start_i,
+    input  logic                        first_i,
     output logic                        busy_o,
     output logic                        done_o,
     output logic                        result_valid_o,
     output logic [SizeBits-1:0]         result_position_o,
     output logic [AccBits-1:0]          result_o,
-    output logic [6:0]                  access_o
+    output logic [12:0]                 access_o
 );
   cgs_engine #(
       .NumMacs(NumMacs),
@@ -37,6 +38,11 @@ module cgs_chip
       .OddWords(OddWords),
       .WeightBankWords(WeightBankWords),
       .WakeCycles(WakeCycles),
+      .Cells(Cells),
+      .GateWords(GateWords),
+      .StateWords(StateWords),
+      .HBits(HBits),
+      .HShift(HShift),
       .ClockGating(ClockGating)
   ) u_engine (
       .clk_i,
@@ -49,6 +55,7 @@ module cgs_chip
       .input_address_i,
       .input_data_i,
       .start_i,
+      .first_i,
       .busy_o,
       .done_o,
       .result_valid_o,

@@ -6,6 +6,7 @@
 //         for each input of the block                 StMac     reads an input and NumMacs weights; products follow a cycle later
 //       the last products                             StDrain
 //       for each output of the pass                   StOut     bias, rounding, saturation, write
+//         (one of a cell's g: two more)               StCell    c, then h; cgs_cell_control
 //
 // Weights, block indices, biases and layers lie in the order in which they are used: their addresses count up.
 module cgs_control #(
@@ -20,8 +21,13 @@ module cgs_control #(
     parameter int unsigned BiasAddressBits = 11,
     parameter int unsigned ValueAddressBits = 7,
     parameter int unsigned WakeCycles = 0,        // 0: memories never sleep
+    parameter bit Cells = 1'b0,                   // layers may have the cells of an LSTM
+    parameter int unsigned GateAddressBits = 1,
+    parameter int unsigned StateAddressBits = 1,
     parameter bit ClockGating = 1'b0,
-    localparam int unsigned TableBits = 5 * SizeBits + 19,
+    localparam int unsigned LayerBits = 5 * SizeBits + 19,
+    localparam int unsigned TableBits = LayerBits + (Cells ? 1 : 0),
+    localparam int unsigned LaneShift = $clog2(ValuesPerWord),
     localparam int unsigned LaneBits = ValuesPerWord > 1 ? $clog2(ValuesPerWord) : 1,
     localparam int unsigned GroupBits = GroupsPerWord > 1 ? $clog2(GroupsPerWord) : 1,
     localparam int unsigned MacBits = NumMacs > 1 ? $clog2(NumMacs) : 1
@@ -29,6 +35,7 @@ module cgs_control #(
     input  logic                         clk_i,
     input  logic                         rst_ni,
     input  logic                         start_i,
+    input  logic                         first_i,           // with it: the frame is the first of an utterance, before which c and h are zero
     output logic                         busy_o,
     output logic                         done_o,            // in the last cycle of the last output
     output logic                         sleep_o,
@@ -59,6 +66,7 @@ module cgs_control #(
     output logic [LaneBits-1:0]          mac_lane_o,        // of the activation word
     output logic [GroupBits-1:0]         mac_group_o,       // of the weight word
     output logic                         mac_signed_o,      // inputs of this layer have a sign
+    output logic                         mac_recurrent_o,   // the input is h of the frame before
 
     output logic                         out_valid_o,
     output logic                         out_last_layer_o,
@@ -68,7 +76,24 @@ module cgs_control #(
     output logic [4:0]                   out_bias_shift_o,
     output logic [4:0]                   out_shift_o,
     output logic [4:0]                   out_bits_o,
-    output logic                         out_signed_o
+    output logic                         out_signed_o,
+
+    // of layers of cells
+    output logic                                  out_cells_o,       // the outputs are sums of gates
+    output logic                                  fresh_o,           // c and h of the frame before are zero
+    output logic                                  g_valid_o,
+    output logic                                  c_valid_o,
+    output logic                                  h_valid_o,
+    output logic [LaneBits-1:0]                   h_lane_o,
+    output logic                                  gates_read_o,
+    output logic [2:0]                            gates_write_o,
+    output logic [GateAddressBits-1:0]            gates_address_o,
+    output logic                                  cells_read_o,
+    output logic                                  cells_write_o,
+    output logic [StateAddressBits+LaneShift-1:0] cells_address_o,
+    output logic                                  state_read_o,
+    output logic                                  state_write_o,
+    output logic [StateAddressBits:0]             state_address_o
 );
   typedef enum logic [2:0] {
     StIdle,
@@ -77,10 +102,10 @@ module cgs_control #(
     StBlock,
     StMac,
     StDrain,
-    StOut
+    StOut,
+    StCell
   } state_e;
 
-  localparam int unsigned LaneShift = $clog2(ValuesPerWord);
   localparam int unsigned WakeBits = WakeCycles > 1 ? $clog2(WakeCycles) : 1;
 
   state_e state_q, state_d;
@@ -102,6 +127,8 @@ module cgs_control #(
     logic [SizeBits-1:0] n_in;
   } layer_t;
   layer_t layer_q, layer_d;
+  logic cells_q;                // this layer has cells, a quarter of its outputs ...
+  logic [SizeBits-1:0] n_cells; // ... or none
   logic bank_q, bank_d;
 
   logic [TableAddressBits-1:0]  table_q, table_d;
@@ -123,7 +150,7 @@ module cgs_control #(
   // one bit more than a size: sums of two
   logic [SizeBits:0] block_end, row_end_next, in_next, out_next, block_next, n_left;
   logic [SizeBits-1:0] block_start;
-  logic in_last, block_last, pass_last, row_last, layer_last;
+  logic in_last, block_last, pass_last, row_last, layer_last, word_read;
   logic [LaneBits-1:0] in_lane, out_lane;
 
   if (ValuesPerWord > 1) begin : gen_lanes
@@ -147,7 +174,12 @@ module cgs_control #(
   assign layer_last   = out_next == {1'b0, layer_q.n_out};
   assign n_left       = {1'b0, row_end_q} - {1'b0, out_q};
 
-  assign layer_d = table_i;
+  assign layer_d = table_i[LayerBits-1:0];
+
+  // The last cycle of an output, or one after which it takes another.
+  state_e step;
+  logic more, recurrent;
+  assign step = Cells && state_q == StCell ? StOut : state_q;
 
   always_comb begin
     state_d      = state_q;
@@ -172,11 +204,11 @@ module cgs_control #(
     table_read_o = 1'b0;
     index_read_o = 1'b0;
     weight_read_o = 1'b0;
-    value_read_o = 1'b0;
+    word_read    = 1'b0;
     bias_read_o  = 1'b0;
     done_o       = 1'b0;
 
-    unique case (state_q)
+    unique case (step)
       StIdle: begin
         table_d  = '0;
         index_d  = '0;
@@ -222,7 +254,7 @@ module cgs_control #(
       end
 
       StMac: begin
-        value_read_o  = fetch_q || in_lane == '0;
+        word_read     = fetch_q || in_lane == '0;
         weight_read_o = group_q == '0;
         weight_d      = weight_q + WeightAddressBits'(weight_read_o);
         group_d       = 32'(group_q) == GroupsPerWord - 1 ? '0 : group_q + 1'b1;
@@ -242,7 +274,10 @@ module cgs_control #(
         state_d = StOut;
       end
 
-      StOut: begin
+      StOut: if (more) begin
+        state_d = StCell;
+      end else begin
+        if (Cells) state_d = StOut;
         out_d = out_next[SizeBits-1:0];
         mac_d = mac_q + 1'b1;
         bias_read_o = !pass_last;
@@ -282,9 +317,10 @@ module cgs_control #(
   assign weight_address_o      = weight_q;
   assign bias_address_o        = bias_q;
   assign value_bank_o          = bank_q;
-  assign value_read_address_o  = ValueAddressBits'(in_q >> LaneShift);
-  assign value_write_address_o = ValueAddressBits'(out_q >> LaneShift);
-  assign value_write_o         = out_valid_o && !layer_q.last && (layer_last || 32'(out_lane) == ValuesPerWord - 1);
+  assign value_read_o          = word_read && !recurrent;
+  assign value_read_address_o  = ValueAddressBits'((in_q - n_cells) >> LaneShift);
+  assign value_write_address_o = ValueAddressBits'((cells_q ? h_position : out_q) >> LaneShift);
+  assign value_write_o         = cells_q ? h_write : out_valid_o && !layer_q.last && (layer_last || 32'(out_lane) == ValuesPerWord - 1);
 
   assign mac_first_o  = first_q;
   assign mac_lane_o   = lane_q;
@@ -301,7 +337,7 @@ module cgs_control #(
   assign out_lane_o       = out_lane;
   assign out_bias_shift_o = layer_q.bias_shift;
   assign out_shift_o      = layer_q.shift;
-  assign out_bits_o       = layer_q.out_bits;
+  assign out_bits_o       = cells_q ? 5'd11 : layer_q.out_bits;
   assign out_signed_o     = layer_q.out_signed;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -326,7 +362,7 @@ module cgs_control #(
   end
 
   cgs_register #(
-      .Width(TableBits),
+      .Width(LayerBits),
       .ClockGating(ClockGating)
   ) u_layer (
       .clk_i,
@@ -334,6 +370,72 @@ module cgs_control #(
       .data_i  (layer_d),
       .data_o  (layer_q)
   );
+
+  logic h_write;
+  logic [SizeBits-1:0] h_position;
+  assign out_cells_o = cells_q;
+
+  if (Cells) begin : gen_cells
+    assign n_cells = cells_q ? layer_q.n_out >> 2 : '0;
+    always_ff @(posedge clk_i) mac_recurrent_o <= recurrent;
+
+    cgs_register #(
+        .Width(1),
+        .ClockGating(ClockGating)
+    ) u_layer_cells (
+        .clk_i,
+        .enable_i(state_q == StLayer),
+        .data_i  (table_i[LayerBits]),
+        .data_o  (cells_q)
+    );
+
+    cgs_cell_control #(
+        .SizeBits(SizeBits),
+        .ValuesPerWord(ValuesPerWord),
+        .GateAddressBits(GateAddressBits),
+        .StateAddressBits(StateAddressBits),
+        .ClockGating(ClockGating)
+    ) u_cell_control (
+        .clk_i,
+        .rst_ni,
+        .idle_i         (state_q == StIdle),
+        .start_i        (state_q == StIdle && start_i),
+        .first_i,
+        .cells_i        (cells_q),
+        .n_cells_i      (n_cells),
+        .input_i        (state_q == StMac),
+        .read_i         (word_read),
+        .in_i           (in_q),
+        .out_i          (state_q == StOut),
+        .cell_i         (state_q == StCell),
+        .next_i         (step == StOut && !more),
+        .more_o         (more),
+        .recurrent_o    (recurrent),
+        .fresh_o,
+        .g_valid_o,
+        .c_valid_o,
+        .h_valid_o,
+        .h_write_o      (h_write),
+        .h_position_o   (h_position),
+        .h_lane_o,
+        .gates_read_o,
+        .gates_write_o,
+        .gates_address_o,
+        .cells_read_o,
+        .cells_write_o,
+        .cells_address_o,
+        .state_read_o,
+        .state_write_o,
+        .state_address_o
+    );
+  end else begin : gen_no_cells
+    logic unused;
+    assign unused = first_i;
+    assign {cells_q, more, recurrent, mac_recurrent_o, h_write, n_cells, h_position} = '0;
+    assign {fresh_o, g_valid_o, c_valid_o, h_valid_o, h_lane_o} = '0;
+    assign {gates_read_o, gates_write_o, gates_address_o, cells_read_o, cells_write_o, cells_address_o} = '0;
+    assign {state_read_o, state_write_o, state_address_o} = '0;
+  end
 
   // What changes at most with the last input of a block.
   cgs_register #(

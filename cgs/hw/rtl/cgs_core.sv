@@ -1,4 +1,4 @@
-// The engine without its memories: control, the shared MACs, and one path from their sums to outputs.
+// The engine without its memories: control, the shared MACs, one path from their sums to outputs, and the cells of an LSTM where there are any.
 module cgs_core #(
     parameter int unsigned NumMacs = 8,
     parameter int unsigned WeightBits = 6,
@@ -15,14 +15,21 @@ module cgs_core #(
     parameter int unsigned BiasAddressBits = 11,
     parameter int unsigned ValueAddressBits = 7,
     parameter int unsigned WakeCycles = 0,
+    parameter bit Cells = 1'b0,
+    parameter int unsigned GateAddressBits = 1,
+    parameter int unsigned StateAddressBits = 1,
+    parameter int unsigned HBits = 8,
+    parameter int unsigned HShift = 10,
     parameter bit ClockGating = 1'b0,
-    localparam int unsigned TableBits = 5 * SizeBits + 19,
+    localparam int unsigned TableBits = 5 * SizeBits + 19 + (Cells ? 1 : 0),
+    localparam int unsigned LaneShift = $clog2(ValuesPerWord),
     localparam int unsigned WordBits = ValuesPerWord * ValueBits,
     localparam int unsigned GroupWidth = NumMacs * WeightBits
 ) (
     input  logic                                clk_i,
     input  logic                                rst_ni,
     input  logic                                start_i,
+    input  logic                                first_i,
     output logic                                busy_o,
     output logic                                done_o,
     output logic                                sleep_o,
@@ -51,6 +58,22 @@ module cgs_core #(
     output logic [ValueAddressBits-1:0]         value_write_address_o,
     output logic [WordBits-1:0]                 values_o,
 
+    // of layers of cells; the words of h that are written are values_o
+    output logic                                gates_read_o,
+    output logic [2:0]                          gates_write_o,
+    output logic [GateAddressBits-1:0]          gates_address_o,
+    input  logic [26:0]                         gates_i,           // o, f, i
+    output logic [8:0]                          gate_o,
+    output logic                                cells_read_o,
+    output logic                                cells_write_o,
+    output logic [StateAddressBits+LaneShift-1:0] cells_address_o,
+    input  logic [15:0]                         cell_i,
+    output logic [15:0]                         cell_o,
+    output logic                                state_used_o,      // values_i is to be a word of h
+    output logic                                state_read_o,
+    output logic                                state_write_o,
+    output logic [StateAddressBits:0]           state_address_o,
+
     output logic                                result_valid_o,
     output logic [SizeBits-1:0]                 result_position_o,
     output logic [AccBits-1:0]                  result_o
@@ -68,6 +91,8 @@ module cgs_core #(
   logic [MacBits-1:0] out_mac;
   logic [LaneBits-1:0] out_lane;
   logic [4:0] out_bias_shift, out_shift, out_bits;
+  logic out_cells, fresh, g_valid, c_valid, h_valid;
+  logic [LaneBits-1:0] h_lane;
 
   cgs_control #(
       .NumMacs(NumMacs),
@@ -81,11 +106,15 @@ module cgs_core #(
       .BiasAddressBits(BiasAddressBits),
       .ValueAddressBits(ValueAddressBits),
       .WakeCycles(WakeCycles),
+      .Cells(Cells),
+      .GateAddressBits(GateAddressBits),
+      .StateAddressBits(StateAddressBits),
       .ClockGating(ClockGating)
   ) u_control (
       .clk_i,
       .rst_ni,
       .start_i,
+      .first_i,
       .busy_o,
       .done_o,
       .sleep_o,
@@ -109,6 +138,7 @@ module cgs_core #(
       .mac_lane_o      (mac_lane),
       .mac_group_o     (mac_group),
       .mac_signed_o    (mac_signed),
+      .mac_recurrent_o (state_used_o),
       .out_valid_o     (out_valid),
       .out_last_layer_o(out_last_layer),
       .out_position_o  (out_position),
@@ -117,7 +147,22 @@ module cgs_core #(
       .out_bias_shift_o(out_bias_shift),
       .out_shift_o     (out_shift),
       .out_bits_o      (out_bits),
-      .out_signed_o    (out_signed)
+      .out_signed_o    (out_signed),
+      .out_cells_o     (out_cells),
+      .fresh_o         (fresh),
+      .g_valid_o       (g_valid),
+      .c_valid_o       (c_valid),
+      .h_valid_o       (h_valid),
+      .h_lane_o        (h_lane),
+      .gates_read_o,
+      .gates_write_o,
+      .gates_address_o,
+      .cells_read_o,
+      .cells_write_o,
+      .cells_address_o,
+      .state_read_o,
+      .state_write_o,
+      .state_address_o
   );
 
   logic [ValueBits-1:0] value_in;
@@ -125,7 +170,7 @@ module cgs_core #(
   logic [GroupWidth-1:0] group;
   logic signed [AccBits-1:0] sums[NumMacs];
 
-  assign value_in = values_i[32'(mac_lane)*ValueBits+:ValueBits];
+  assign value_in = Cells && state_used_o && fresh ? '0 : values_i[32'(mac_lane)*ValueBits+:ValueBits];
   assign operand  = {mac_signed && value_in[ValueBits-1], value_in};
   assign group    = weights_i[32'(mac_group)*GroupWidth+:GroupWidth];
 
@@ -145,7 +190,9 @@ module cgs_core #(
     );
   end
 
-  logic [ValueBits-1:0] value_out;
+  localparam int unsigned NarrowBits = Cells && ValueBits < 11 ? 11 : ValueBits;  // of an output, or of a gate's sum
+  logic [NarrowBits-1:0] narrow;
+  logic [ValueBits-1:0] h;
   logic signed [AccBits-1:0] sum, total;
 
   assign sum = out_valid ? sums[out_mac] : '0;  // nothing moves behind it while products are summed
@@ -153,7 +200,7 @@ module cgs_core #(
   cgs_requantise #(
       .AccBits(AccBits),
       .BiasBits(BiasBits),
-      .ValueBits(ValueBits)
+      .ValueBits(NarrowBits)
   ) u_requantise (
       .sum_i         (sum),
       .bias_i        (bias_i),
@@ -162,7 +209,7 @@ module cgs_core #(
       .value_bits_i  (out_bits),
       .value_signed_i(out_signed),
       .total_o       (total),
-      .value_o       (value_out)
+      .value_o       (narrow)
   );
 
   cgs_output #(
@@ -171,11 +218,37 @@ module cgs_core #(
       .ClockGating(ClockGating)
   ) u_output (
       .clk_i,
-      .valid_i(out_valid && !out_last_layer),
-      .lane_i (out_lane),
-      .value_i(value_out),
+      .valid_i(Cells && out_cells ? h_valid : out_valid && !out_last_layer),
+      .lane_i (Cells && out_cells ? h_lane : out_lane),
+      .value_i(Cells && out_cells ? h : narrow[ValueBits-1:0]),
       .word_o (values_o)
   );
+
+  if (Cells) begin : gen_cells
+    cgs_cell #(
+        .ValueBits(ValueBits),
+        .HBits(HBits),
+        .HShift(HShift),
+        .ClockGating(ClockGating)
+    ) u_cell (
+        .clk_i,
+        .sum_i    (narrow[10:0]),
+        .g_valid_i(g_valid),
+        .sigmoid_o(gate_o),
+        .i_i      (gates_i[8:0]),
+        .f_i      (gates_i[17:9]),
+        .o_i      (gates_i[26:18]),
+        .c_valid_i(c_valid),
+        .c_i      (fresh ? '0 : cell_i),
+        .c_o      (cell_o),
+        .h_valid_i(h_valid),
+        .h_o      (h)
+    );
+  end else begin : gen_no_cells
+    logic unused;
+    assign unused = ^{gates_i, cell_i, g_valid, c_valid};
+    assign {gate_o, cell_o, h} = '0;
+  end
 
   assign result_valid_o    = out_valid && out_last_layer;
   assign result_position_o = out_position;

@@ -27,16 +27,18 @@ module cgs_control_check #(
       .NumMacs(NumMacs), .SizeBits(4), .IndexBits(2), .ValuesPerWord(Lanes), .GroupsPerWord(GroupsPerWord), .TableAddressBits(1),
       .WeightAddressBits(8), .IndexAddressBits(2), .BiasAddressBits(4), .ValueAddressBits(2)
   ) u_control (
-      .clk_i, .rst_ni(rst_n), .start_i(start), .busy_o(busy), .done_o(done), .sleep_o(sleep),
+      .clk_i, .rst_ni(rst_n), .start_i(start), .first_i(1'b0), .busy_o(busy), .done_o(done), .sleep_o(sleep),
       .table_read_o(table_read), .table_address_o(table_address), .table_i(table_data),
       .index_read_o(index_read), .index_address_o(index_address), .index_i(index_data),
       .weight_read_o(weight_read), .weight_address_o(weight_address),
       .value_read_o(value_read), .value_read_address_o(value_read_address), .value_bank_o(value_bank),
       .value_write_o(value_write), .value_write_address_o(value_write_address),
       .bias_read_o(bias_read), .bias_address_o(bias_address),
-      .mac_enable_o(mac_enable), .mac_first_o(mac_first), .mac_lane_o(mac_lane), .mac_group_o(mac_group), .mac_signed_o(mac_signed),
+      .mac_enable_o(mac_enable), .mac_first_o(mac_first), .mac_lane_o(mac_lane), .mac_group_o(mac_group), .mac_signed_o(mac_signed), .mac_recurrent_o(),
       .out_valid_o(out_valid), .out_last_layer_o(out_last_layer), .out_position_o(out_position), .out_mac_o(out_mac), .out_lane_o(out_lane),
-      .out_bias_shift_o(out_bias_shift), .out_shift_o(out_shift), .out_bits_o(out_bits), .out_signed_o(out_signed)
+      .out_bias_shift_o(out_bias_shift), .out_shift_o(out_shift), .out_bits_o(out_bits), .out_signed_o(out_signed),
+      .out_cells_o(), .fresh_o(), .g_valid_o(), .c_valid_o(), .h_valid_o(), .h_lane_o(), .gates_read_o(), .gates_write_o(),
+      .gates_address_o(), .cells_read_o(), .cells_write_o(), .cells_address_o(), .state_read_o(), .state_write_o(), .state_address_o()
   );
 
   always_ff @(posedge clk_i) begin

@@ -1,0 +1,84 @@
+// Cells of an LSTM: what becomes of the sums of their gates; cgs/quant/cells.py says the same in integers. A gate's function takes the cycle of its sum.
+// After g two cycles follow: c = f c + i g, then h = o tanh(c). One table and one multiplier of a gate and a tanh serve both i g and o tanh(c), since
+// sigmoid(z) = (1 + tanh(z / 2)) / 2 and each is needed in a cycle of its own.
+module cgs_cell #(
+    parameter int unsigned ValueBits = 8,
+    parameter int unsigned HBits = 8,    // of h, at most ValueBits
+    parameter int unsigned HShift = 10,  // from 17 fraction bits to those of h
+    parameter bit ClockGating = 1'b0
+) (
+    input  logic                 clk_i,
+    input  logic signed [10:0]   sum_i,      // of a gate: 7 fraction bits
+    input  logic                 g_valid_i,  // it is g's, and the gates of its cell are read
+    output logic        [8:0]    sigmoid_o,  // of any other: 9 fraction bits
+    input  logic        [8:0]    i_i,
+    input  logic        [8:0]    f_i,
+    input  logic        [8:0]    o_i,
+    input  logic                 c_valid_i,  // the first cycle
+    input  logic signed [15:0]   c_i,        // of the frame before: 11 fraction bits
+    output logic signed [15:0]   c_o,
+    input  logic                 h_valid_i,  // the second
+    output logic [ValueBits-1:0] h_o
+);
+  localparam int unsigned WideBits = 19 > ValueBits + 2 ? 19 : ValueBits + 2;
+  localparam logic signed [16:0] HighC = 17'sd32767;
+  localparam logic signed [WideBits-1:0] HighH = (WideBits'(1) << (HBits - 1)) - WideBits'(1);
+
+  logic signed [15:0] c;
+  logic signed [12:0] argument;  // of tanh in 128ths, or of sigmoid in 64ths of half of it
+  logic [12:0] magnitude, steps;
+  logic [7:0] table_value;
+  logic signed [8:0] signed_value, g, factor;
+  logic signed [9:0] gate;
+  logic signed [18:0] product;
+  logic signed [25:0] sum;
+  logic signed [16:0] rounded_c;
+  logic signed [WideBits-1:0] rounded_h;
+
+  assign argument     = h_valid_i ? 13'((17'(c) + 17'sd8) >>> 4) : 13'(sum_i);
+  assign magnitude    = argument < 0 ? -argument : argument;
+  assign steps        = h_valid_i || g_valid_i ? magnitude : (magnitude + 13'd1) >> 1;
+  assign signed_value = argument < 0 ? -{1'b0, table_value} : {1'b0, table_value};
+  assign sigmoid_o    = {!signed_value[8], signed_value[7:0]};  // one half more
+
+  cgs_tanh u_tanh (
+      .steps_i(steps > 13'd511 ? 9'd511 : steps[8:0]),
+      .tanh_o (table_value)
+  );
+
+  assign gate      = {1'b0, h_valid_i ? o_i : i_i};
+  assign factor    = h_valid_i ? signed_value : g;
+  assign product   = gate * factor;
+  assign sum       = $signed({1'b0, f_i}) * c_i + (26'(product) <<< 3);
+  assign rounded_c = 17'((sum + 26'sd256) >>> 9);
+  assign rounded_h = WideBits'((product + ((19'sd1 <<< HShift) >>> 1)) >>> HShift);
+
+  always_comb begin
+    if (rounded_c > HighC) c_o = HighC[15:0];
+    else if (rounded_c < ~HighC) c_o = ~HighC[15:0];
+    else c_o = rounded_c[15:0];
+    if (rounded_h > HighH) h_o = HighH[ValueBits-1:0];
+    else if (rounded_h < ~HighH) h_o = ~HighH[ValueBits-1:0];
+    else h_o = rounded_h[ValueBits-1:0];
+  end
+
+  cgs_register #(
+      .Width(9),
+      .ClockGating(ClockGating)
+  ) u_g (
+      .clk_i,
+      .enable_i(g_valid_i),
+      .data_i  (signed_value),
+      .data_o  (g)
+  );
+
+  cgs_register #(
+      .Width(16),
+      .ClockGating(ClockGating)
+  ) u_c (
+      .clk_i,
+      .enable_i(c_valid_i),
+      .data_i  (c_o),
+      .data_o  (c)
+  );
+endmodule
