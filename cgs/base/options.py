@@ -372,11 +372,6 @@ class SystemOptions(Options):
         frames, chunks = {"minibatch", "left_context", "right_context"}, {"chunk_frames", "minibatch_chunks", "warmup_frames"}
         return {"feedforward": chunks, "tdnn": frames | {"warmup_frames"}, "lstm": frames}[self.model]
 
-    @property
-    def has_hardware(self) -> bool:
-        """False for kinds of networks that the hardware cannot compute yet: they are packed and decoded, and cost nothing."""
-        return self.model != "lstm"
-
 
 class PackOptions(Options):
     activation_bits: int = Field(8, ge=4, le=16, description="bits of inputs and hidden outputs")

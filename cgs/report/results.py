@@ -110,8 +110,7 @@ def _ladder(exp: Experiment) -> list[dict[str, Any]]:
 def _add_network(material: Material, exp: Experiment, system: str, options: SystemOptions, seed: int) -> None:
     training = exp.root / network_unit(options.task, system, seed) / "training.jsonl"
     material.training[system, seed] = [json.loads(line) for line in read_lines(training)] if training.exists() else []
-    if options.has_hardware:
-        material.hardware[system, seed] = read_json(exp.root / system_unit("9-hardware", system, seed) / "hardware.json")
+    material.hardware[system, seed] = read_json(exp.root / system_unit("9-hardware", system, seed) / "hardware.json")
     for engine, entries in decoded(exp, system, seed)["engines"].items():
         curve = entries.get(MAIN, {}).get("roc")
         if curve:
@@ -121,8 +120,7 @@ def _add_network(material: Material, exp: Experiment, system: str, options: Syst
         from cgs.quant.packed import read_packed
 
         model = read_packed(exp.root / system_unit("7-pack", system, seed) / "model.cgs")
-        if options.has_hardware:
-            material.models[system] = model
+        material.models[system] = model
         if any(x.kept is not None for x in model.layers):
             material.masks[system] = [None if x.kept is None else (x.n_block_rows, x.n_block_columns, x.kept.tolist()) for x in model.layers]
 

@@ -72,8 +72,7 @@ def _system_rows(exp: Experiment, system: str, seed: int) -> Iterator[dict[str, 
     }
     engines = decoded(exp, system, seed)["engines"]
     sizes = {"float": _float_sizes(network, pack), "packed": _packed_sizes(pack)}
-    if options.has_hardware:
-        sizes["packed"]["hardware"] = _hardware(read_json(exp.root / system_unit("9-hardware", system, seed) / "hardware.json"))
+    sizes["packed"]["hardware"] = _hardware(read_json(exp.root / system_unit("9-hardware", system, seed) / "hardware.json"))
     for condition in conditions(engines[ENGINES[0]]):
         for engine in ENGINES:
             if condition in engines.get(engine, {}):

@@ -1,5 +1,5 @@
 """Stage 9: cycles, memory, power and area of every packed model, and its RTL simulated on frames of the test split where
-`hardware.simulate_frames` asks for it; networks that the hardware cannot compute are left out."""
+`hardware.simulate_frames` asks for it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _simulate(exp: Experiment, packed: PackedModel, name: str) -> dict[str, Any]
     from cgs.hw.design import design_engine
     from cgs.hw.simulate import simulate_frames
 
-    if any(packed.context):
+    if any(packed.context) and not packed.remembers:
         LOG.warning("  %s: not simulated, the RTL has no layers that read several frames", name)
         return {"simulated": False}
     done = simulate_frames(packed, design_engine([packed], exp.recipe.hardware.n_macs), _frames(exp, packed))
@@ -58,16 +58,16 @@ def _simulate(exp: Experiment, packed: PackedModel, name: str) -> dict[str, Any]
 
 
 def _frames(exp: Experiment, packed: PackedModel) -> Iterator[np.ndarray]:
-    """Spliced frames of the test split, in pieces, as many as are asked for."""
-    from cgs.feats.splice import splice
+    """Frames of the test split, in pieces, as many as are asked for: spliced, or an utterance a piece where the network remembers."""
+    from cgs.feats.splice import splice, with_edges
     from cgs.stages.decode_material import split_of
 
     features, left = packed.meta["features"], exp.recipe.hardware.simulate_frames
     waiting: list[np.ndarray] = []
     for _, matrix in split_of(exp, "test", features["kind"], features["cmvn"]).items():
-        waiting.append(splice(matrix[:left], features["left"], features["right"]))
-        left -= len(waiting[-1])
-        if left == 0 or sum(map(len, waiting)) >= PIECE_FRAMES:
+        waiting.append((with_edges if packed.remembers else splice)(matrix[:left], features["left"], features["right"]))
+        left -= len(matrix[:left])
+        if left == 0 or packed.remembers or sum(map(len, waiting)) >= PIECE_FRAMES:
             yield np.concatenate(waiting)
             waiting = []
         if left == 0:
@@ -80,8 +80,6 @@ def _pairs(exp: Experiment) -> Iterator[tuple[Unit, str]]:
     from cgs.hw.technology import table_digest
 
     options = {"hardware": exp.recipe.hardware.model_dump(), "table": table_digest()}
-    for system, system_options, seed in exp.systems():
-        if not system_options.has_hardware:
-            continue
+    for system, _, seed in exp.systems():
         source = system_unit("7-pack", system, seed)
         yield exp.unit(system_unit("9-hardware", system, seed), options, [source], ["cgs.stages.hardware"]), source

@@ -22,8 +22,7 @@ def units(exp: Experiment) -> list[Unit]:
     if exp.recipe.has_task("asr"):
         inputs += ["2-lang"] + (["8-decode/gmm"] if exp.recipe.decode.gmm else []) + [f"8-decode/ladder/{step}" for step in ladder_steps(exp)]
     for system, system_options, seed in exp.systems():
-        stages = ("7-pack", "8-decode", "9-hardware") if system_options.has_hardware else ("7-pack", "8-decode")
-        inputs += [network_unit(system_options.task, system, seed), *(system_unit(stage, system, seed) for stage in stages)]
+        inputs += [network_unit(system_options.task, system, seed), *(system_unit(stage, system, seed) for stage in ("7-pack", "8-decode", "9-hardware"))]
     return [exp.unit(NAME, options, inputs, ["cgs.stages.report"])]
 
 
