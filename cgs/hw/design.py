@@ -11,7 +11,7 @@ import numpy as np
 
 from cgs.base.errors import ConfigError
 from cgs.hw.counts import CELL_TABLE_BITS, GATE_COLUMNS, TABLE_BITS, TABLE_SIZES, Counts, Engine, count, network_shapes
-from cgs.hw.logic import Core, address_bits
+from cgs.hw.logic import Core, address_bits, cell_bits
 from cgs.quant.cells import SIGMOID_BITS, TANH_BITS
 from cgs.quant.formats import FixedPoint
 from cgs.quant.model import PackedLayer, PackedModel
@@ -74,6 +74,7 @@ class Design:
         return Core(
             engine.n_macs, engine.weight_bits, engine.activation_bits, self.acc_bits, self.size_bits, self.index_bits,
             engine.values_per_word, self.groups_per_word, sum(map(address_bits, words)), address_bits(self.weight_words), engine.clock_gating,
+            cell_bits(self.size_bits, self.state_words) if self.gate_words else 0,
         )  # fmt: skip
 
     def parameters(self) -> dict[str, int]:
