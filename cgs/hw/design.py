@@ -138,7 +138,8 @@ def design_engine(
     memories = [one.memories for one in counts if one.cells]
     formats = list(dict.fromkeys(layer.output_format for layer in layers if layer.cells))
     if len(formats) > 1:
-        raise ConfigError(f"h of {' and of '.join(f'{form.bits} bits, {form.fraction_bits} of them fraction' for form in formats)}", "an engine has cells of one kind")
+        told = " and of ".join(f"{form.bits} bits, {form.fraction_bits} of them fraction" for form in formats)
+        raise ConfigError(f"h of {told}", "the cells of an engine are of one kind; give each model its own engine, or pack them with as many activation bits")
     groups = engine.groups_per_word(weight_bits)
     return Design(
         engine=engine,

@@ -55,7 +55,7 @@ def lstm(
         layers.append(layer)
         below, fraction = n_cells, of_h
     layers.append(made.random_layer(random, below, 5, bits=bits, relu=False, **inputs, input_fraction_bits=of_h, output_fraction_bits=of_h + bits - 1))
-    return PackedModel(tuple(layers), {})
+    return PackedModel(tuple(layers), {"features": {"left": -offsets[0], "right": offsets[-1]}})
 
 
 def hierarchical(made: ModuleType, seed: int) -> PackedModel:
