@@ -16,7 +16,7 @@ from cgs.base.errors import FormatError
 from cgs.hw.liberty import Cell, Library
 
 CORE = "cgs_core_netlist"
-INSTANCES = {"gen_mac": "mac", "u_control": "control", "u_requantise": "output", "u_output": "output"}
+INSTANCES = {"gen_mac": "mac", "gen_cells": "cell", "u_control.gen_cells": "cell", "u_control": "control", "u_requantise": "output", "u_output": "output"}
 """Parts of a core by the instances that they are; what lies between them selects operands and sums."""
 BETWEEN = "operands"
 CLOCK_GATE = "cgs_clock_gate"

@@ -17,20 +17,24 @@ from cgs.hw.technology import Technology, Value
 DYNAMIC = ("mac", "control", "output", "clock", "weight_memory", "activation_memory", "index_bias_memory")
 LEAKAGE = ("memory_leakage", "logic_leakage")
 COMPONENTS = DYNAMIC + LEAKAGE
+CELL_MEMORIES = ("gates", "cells", "state")
+"""Of LSTM layers; they cost as part of the activation memory, which holds what changes with a frame."""
 
 
 def core_energy(counts: Counts, tech: Technology) -> dict[str, Value]:
-    """Dynamic energy of the core in a frame, J, at 1 V: products and their sums with the choice of their operands, sequence, results, clock."""
+    """Dynamic energy of the core in a frame, J, at 1 V: products and their sums with the choice of their operands, sequence, results with the
+    cells of LSTM layers, clock."""
     share = np.minimum(tech["nonzero"], 1.0) if counts.nonzero is None else counts.nonzero
     found = logic.energy(core_of(counts), work_of(counts, share))
     mac = tech["glitches"] * (found["mac"] + found["operands"])
-    parts = {"mac": mac, "control": found["control"], "output": found["output"], "clock": tech["clock_tree"] * found["clock"]}
+    output = found["output"] + (tech["glitches"] * tech["cell_energy"] * counts.cells if counts.cells else 0.0)
+    parts = {"mac": mac, "control": found["control"], "output": output, "clock": tech["clock_tree"] * found["clock"]}
     return {name: tech["logic_energy"] * tech["energy_scale"] * energy for name, energy in parts.items()}
 
 
 def n_gates(counts: Counts, tech: Technology) -> Value:
     """Gate equivalents (NAND2) of the core."""
-    return tech["logic_gates"] * sum(logic.gates(core_of(counts)).values())
+    return tech["logic_gates"] * (sum(logic.gates(core_of(counts)).values()) + (tech["cell_gates"] if counts.cells else 0.0))
 
 
 def banks(name: str, memory: Memory, engine: Engine, node_nm: int) -> tuple[float, Macro]:
@@ -71,7 +75,7 @@ def frame_energy(counts: Counts, tech: Technology) -> dict[str, Value]:
     parts = {
         **core_energy(counts, tech),
         "weight_memory": memory["weights"],
-        "activation_memory": memory["activations"],
+        "activation_memory": memory["activations"] + sum(memory.get(name, 0.0) for name in CELL_MEMORIES),
         "index_bias_memory": memory["index"] + memory["bias"] + memory["table"],
     }
     return {name: tech["overhead"] * tech["model_error"] * energy for name, energy in parts.items()}
@@ -99,8 +103,9 @@ def power(counts: Counts, tech: Technology, supply_v: Value, frames_per_s: float
 def critical_path(counts: Counts, supply_v: Value, tech: Technology) -> dict[str, Value]:
     """Delays, s, of the stages of the pipeline, the longest of which sets the clock: the arithmetic, and the read of the slowest bank."""
     accesses = [banks(name, part, counts.engine, tech.node_nm)[1].access_s for name, part in _filled(counts).items()]
+    longer = tech["cell_path"] if counts.cells else 1.0
     return {
-        "logic": tech["path_fo4"] * tech["fo4"] * relative_delay(supply_v, tech["nominal_supply"], tech),
+        "logic": longer * tech["path_fo4"] * tech["fo4"] * relative_delay(supply_v, tech["nominal_supply"], tech),
         "memory": tech["sram_access"] * max(accesses, default=0.0) * relative_delay(supply_v, tech["sram_supply"], tech),
     }
 

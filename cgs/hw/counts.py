@@ -11,8 +11,10 @@ and its bench counts the same. One loop over block rows:
 
 Inputs and outputs that only pad a block are neither stored nor computed, since the loop bounds are known. Weights are stored as they
 are used, n_macs a cycle; where a pass has fewer outputs, the places of the others are empty. A layer of narrower weights than another
-has their width too. Cells of an LSTM keep sigmoids of three gates until the fourth is there, and c and h from frame to frame; h is held twice, since it is read while
-the new one is written, and is written once more as the inputs of the next layer."""
+has their width too.
+
+Cells of an LSTM keep sigmoids of three gates until the fourth is there, and c and h from frame to frame; h is held twice, since it is read
+while the new one is written, and is written once more as the inputs of the next layer."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from cgs.base.errors import ConfigError
 from cgs.hw.counts import CELL_TABLE_BITS, GATE_COLUMNS, TABLE_BITS, TABLE_SIZES, Counts, Engine, count, network_shapes
-from cgs.hw.logic import Core, address_bits
+from cgs.hw.logic import Core, address_bits, cell_bits
 from cgs.quant.cells import SIGMOID_BITS, TANH_BITS
 from cgs.quant.formats import FixedPoint
 from cgs.quant.model import PackedLayer, PackedModel
@@ -74,6 +74,7 @@ class Design:
         return Core(
             engine.n_macs, engine.weight_bits, engine.activation_bits, self.acc_bits, self.size_bits, self.index_bits,
             engine.values_per_word, self.groups_per_word, sum(map(address_bits, words)), address_bits(self.weight_words), engine.clock_gating,
+            cell_bits(self.size_bits, self.state_words) if self.gate_words else 0,
         )  # fmt: skip
 
     def parameters(self) -> dict[str, int]:
@@ -137,7 +138,8 @@ def design_engine(
     memories = [one.memories for one in counts if one.cells]
     formats = list(dict.fromkeys(layer.output_format for layer in layers if layer.cells))
     if len(formats) > 1:
-        raise ConfigError(f"h of {' and of '.join(f'{form.bits} bits, {form.fraction_bits} of them fraction' for form in formats)}", "an engine has cells of one kind")
+        told = " and of ".join(f"{form.bits} bits, {form.fraction_bits} of them fraction" for form in formats)
+        raise ConfigError(f"h of {told}", "the cells of an engine are of one kind; give each model its own engine, or pack them with as many activation bits")
     groups = engine.groups_per_word(weight_bits)
     return Design(
         engine=engine,

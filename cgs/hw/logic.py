@@ -31,6 +31,8 @@ LIBRARY = "nangate45_typ"
 """Of the rows that are fitted; the others compare."""
 LAYER_FLOPS, STATE_FLOPS = 19, 6
 """Flags, shifts and widths of a layer; the state, and what the next product is."""
+CELL_FLOPS, CELL_STATE_FLOPS = 9, 4
+"""A tanh that waits to be multiplied; the half of h, the first frame, the second cycle of a cell, where the next operand is from."""
 GATE_FLOPS = 2
 """What the clock takes in a gate that lets nothing pass, in flip-flops' clock pins."""
 
@@ -48,6 +50,7 @@ class Core:
         address_bits: of the table and the biases, and twice those of the indices, together.
         weight_address_bits: of the weights.
         clock_gating: whether registers that seldom change have gated clocks.
+        cell_bits: which gate of which cell is next, and where the layer's h is kept; 0 where no layer has cells.
     """
 
     n_macs: int
@@ -61,6 +64,7 @@ class Core:
     address_bits: int
     weight_address_bits: int
     clock_gating: bool = False
+    cell_bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Work:
         outputs, passes: values computed, and groups of at most as many as there are MACs.
         visits, layers: kept blocks in all passes, and layers.
         nonzero: share of the products that are not zero; a number, or one number a draw.
+        cells: of an LSTM, each of which is computed once.
     """
 
     cycles: float
@@ -82,6 +87,7 @@ class Work:
     visits: float
     layers: float
     nonzero: Any
+    cells: float = 0.0
 
 
 def address_bits(words: int) -> int:
@@ -97,13 +103,19 @@ def core_of(counts: Counts) -> Core:
     return Core(
         engine.n_macs, weight_bits, engine.activation_bits, counts.acc_bits, counts.size_bits, memories["index"].word_bits,
         engine.values_per_word, engine.groups_per_word(weight_bits), bits["table"] + bits["bias"] + 2 * bits["index"], bits["weights"],
-        engine.clock_gating,
+        engine.clock_gating, cell_bits(counts.size_bits, memories["state"].n_words // 2) if counts.cells else 0,
     )  # fmt: skip
+
+
+def cell_bits(size_bits: int, state_words: int) -> int:
+    """Bits of `Core.cell_bits`, of an engine that has cells with so many words of h."""
+    return 2 + size_bits + address_bits(state_words)
 
 
 def work_of(counts: Counts, share: Any) -> Work:
     """What a frame asks of the core; the share of the products that are not zero may be an array of draws."""
-    return Work(counts.cycles, counts.mac_cycles, counts.memories["bias"].reads, counts.passes, counts.visits, counts.memories["table"].reads, share)
+    outputs, layers = counts.memories["bias"].reads, counts.memories["table"].reads
+    return Work(counts.cycles, counts.mac_cycles, outputs, counts.passes, counts.visits, layers, share, counts.cells)
 
 
 def flip_flops(core: Core) -> int:
@@ -112,17 +124,24 @@ def flip_flops(core: Core) -> int:
 
 
 def clocked(core: Core, work: Work) -> Any:
-    """Times in a frame that a flip-flop is clocked, all of them together; a clock gate (of each MAC, output, layer, held) counts as GATE_FLOPS."""
+    """Times in a frame that a flip-flop is clocked, all of them together; a clock gate (of each MAC, output, layer, held; three of cells) counts
+    as GATE_FLOPS."""
     registers = _registers(core, work)
     if not core.clock_gating:
         return work.cycles * sum(bits for bits, _ in registers.values())
-    return sum(bits * cycles for bits, cycles in registers.values()) + work.cycles * GATE_FLOPS * (core.n_macs + 3)
+    return sum(bits * cycles for bits, cycles in registers.values()) + work.cycles * GATE_FLOPS * (core.n_macs + (6 if core.cell_bits else 3))
 
 
 def _registers(core: Core, work: Work) -> dict[str, tuple[int, Any]]:
     """Flip-flops by what they are for, and the cycles in which a gated clock reaches them."""
     always = core.weight_address_bits + core.size_bits + (core.values_per_word - 1).bit_length() + 2 * (core.groups_per_word - 1).bit_length() + STATE_FLOPS
-    return {
+    cells = {
+        "cell": (CELL_FLOPS, 2 * work.cells),
+        "cell layer": (1, work.layers),
+        "cell held": (core.cell_bits, work.outputs),
+        "cell always": (CELL_STATE_FLOPS, work.cycles),
+    }
+    return (cells if core.cell_bits else {}) | {
         "sums": (core.n_macs * core.acc_bits, work.mac_cycles),
         "output": ((core.values_per_word - 1) * core.value_bits, work.outputs),
         "layer": (5 * core.size_bits + LAYER_FLOPS, work.layers),
@@ -178,15 +197,15 @@ class Row:
 
 @lru_cache
 def read_rows(path: Path) -> tuple[Row, ...]:
-    """Rows of GATES or ENERGY; the columns are named after the fields of `Core` and `Work`, and after the parts."""
+    """Rows of GATES or ENERGY; the columns are named after the fields of `Core` and `Work`, but for what no row has, and after the parts."""
     lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     rows = []
     for cells in lines[1:]:
         entry = dict(zip(lines[0], cells, strict=True))
         name = entry.pop("name")
-        numbers: dict[str, Any] = {field.name: int(entry.pop(field.name)) for field in fields(Core)}
+        numbers: dict[str, Any] = {field.name: int(entry.pop(field.name)) for field in fields(Core) if field.name in entry}
         core = Core(**numbers | {"clock_gating": bool(numbers["clock_gating"])})
-        work = Work(**{field.name: float(entry.pop(field.name)) for field in fields(Work)}) if "cycles" in entry else None
+        work = Work(**{field.name: float(entry.pop(field.name)) for field in fields(Work) if field.name in entry}) if "cycles" in entry else None
         rows.append(Row(name, core, work, {part: float(value) for part, value in entry.items()}))
     return tuple(rows)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cgs.base.options import HardwareOptions
-from cgs.hw.costs import COMPONENTS, area, max_clock, power
+from cgs.hw.costs import CELL_MEMORIES, COMPONENTS, area, max_clock, power
 from cgs.hw.counts import Counts
 from cgs.hw.estimate import count_packed
 from cgs.hw.show import COMPONENT_COLOURS
@@ -24,9 +24,13 @@ SCRIPT = Path(__file__).with_name("chip_page.js")
 MACS = (1, 2, 4, 8, 16, 32)
 SUPPLIES = tuple(round(0.5 + 0.05 * step, 2) for step in range(15))
 """V."""
-PART_NAMES = {"weights": "weights", "activations": "activations", "index": "block indices", "bias": "biases", "table": "table of layers", "logic": "logic"}
+PART_NAMES = {
+    "weights": "weights", "activations": "activations", "gates": "gates of cells", "cells": "c of cells", "state": "h of cells", "index": "block indices",
+    "bias": "biases", "table": "table of layers", "logic": "logic",
+}  # fmt: skip
 """Parts of the area."""
-PART_COLOURS = {"weights": "weight_memory", "activations": "activation_memory", "logic": "mac"} | dict.fromkeys(("index", "bias", "table"), "index_bias_memory")
+PART_COLOURS = {"weights": "weight_memory", "logic": "mac"} | dict.fromkeys(("index", "bias", "table"), "index_bias_memory")
+PART_COLOURS |= dict.fromkeys(("activations", *CELL_MEMORIES), "activation_memory")
 """A part of the area has the colour of the component of the power that it belongs to."""
 STYLE = """<style>
 .controls { display: grid; grid-template-columns: max-content minmax(8rem, 24rem) max-content; gap: .4rem 1rem; align-items: center; }

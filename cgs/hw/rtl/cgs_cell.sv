@@ -1,6 +1,6 @@
 // Cells of an LSTM: what becomes of the sums of their gates; cgs/quant/cells.py says the same in integers. A gate's function takes the cycle of its sum.
-// After g two cycles follow: c = f c + i g, then h = o tanh(c). One table and one multiplier of a gate and a tanh serve both i g and o tanh(c), since
-// sigmoid(z) = (1 + tanh(z / 2)) / 2 and each is needed in a cycle of its own.
+// After g two cycles follow: c = f c + i g and tanh(c), then h = o tanh(c). One table serves all functions, since sigmoid(z) = (1 + tanh(z / 2)) / 2,
+// and one multiplier both i g and o tanh(c).
 module cgs_cell #(
     parameter int unsigned ValueBits = 8,
     parameter int unsigned HBits = 8,    // of h, at most ValueBits
@@ -24,20 +24,19 @@ module cgs_cell #(
   localparam logic signed [16:0] HighC = 17'sd32767;
   localparam logic signed [WideBits-1:0] HighH = (WideBits'(1) << (HBits - 1)) - WideBits'(1);
 
-  logic signed [15:0] c;
   logic signed [12:0] argument;  // of tanh in 128ths, or of sigmoid in 64ths of half of it
   logic [12:0] magnitude, steps;
   logic [7:0] table_value;
-  logic signed [8:0] signed_value, g, factor;
+  logic signed [8:0] signed_value, factor;  // factor: g, then tanh(c)
   logic signed [9:0] gate;
   logic signed [18:0] product;
   logic signed [25:0] sum;
   logic signed [16:0] rounded_c;
   logic signed [WideBits-1:0] rounded_h;
 
-  assign argument     = h_valid_i ? 13'((17'(c) + 17'sd8) >>> 4) : 13'(sum_i);
+  assign argument     = c_valid_i ? 13'((17'(c_o) + 17'sd8) >>> 4) : 13'(sum_i);
   assign magnitude    = argument < 0 ? -argument : argument;
-  assign steps        = h_valid_i || g_valid_i ? magnitude : (magnitude + 13'd1) >> 1;
+  assign steps        = c_valid_i || g_valid_i ? magnitude : (magnitude + 13'd1) >> 1;
   assign signed_value = argument < 0 ? -{1'b0, table_value} : {1'b0, table_value};
   assign sigmoid_o    = {!signed_value[8], signed_value[7:0]};  // one half more
 
@@ -47,7 +46,6 @@ module cgs_cell #(
   );
 
   assign gate      = {1'b0, h_valid_i ? o_i : i_i};
-  assign factor    = h_valid_i ? signed_value : g;
   assign product   = gate * factor;
   assign sum       = $signed({1'b0, f_i}) * c_i + (26'(product) <<< 3);
   assign rounded_c = 17'((sum + 26'sd256) >>> 9);
@@ -65,20 +63,10 @@ module cgs_cell #(
   cgs_register #(
       .Width(9),
       .ClockGating(ClockGating)
-  ) u_g (
+  ) u_factor (
       .clk_i,
-      .enable_i(g_valid_i),
+      .enable_i(g_valid_i || c_valid_i),
       .data_i  (signed_value),
-      .data_o  (g)
-  );
-
-  cgs_register #(
-      .Width(16),
-      .ClockGating(ClockGating)
-  ) u_c (
-      .clk_i,
-      .enable_i(c_valid_i),
-      .data_i  (c_o),
-      .data_o  (c)
+      .data_o  (factor)
   );
 endmodule
