@@ -180,7 +180,7 @@ def test_models_that_cannot_be_are_errors(made: ModuleType, tmp_path: Path):
     late = lstm(made, 0, cells=(8, 8))
     second = replace(late.layers[1], offsets=(-1, 0), n_in=24, weights=np.zeros((32, 24), np.int8))
     with pytest.raises(ConfigError, match="several frames"):
-        design_engine([replace(late, layers=(late.layers[0], second, late.layers[2]))])
+        design_engine([replace(late, layers=(late.layers[0], second, late.layers[2]), meta={"features": {"left": 1, "right": 0}})])
     spliced = lstm(made, 0, offsets=(-2, 3))
     with pytest.raises(ShapeError, match="no frames"):
         write_images(spliced, design_engine([spliced]), made_frames(spliced, 5), tmp_path)
