@@ -20,7 +20,8 @@ def add_command(commands: Any) -> None:
     p = commands.add_parser("rtl", help="write the engine in SystemVerilog, with a bench", description=told)
     p.add_argument("model", type=Path, metavar="MODEL", help="a packed file (model.cgs), or a folder that cgs export wrote")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="the directory to make")
-    p.add_argument("--recording", type=Path, action="append", default=[], metavar="WAV", help="frames of the bench, or a folder; several follow each other as one; needs an exported MODEL")
+    recordings = "frames of the bench, or a folder; several follow each other as one; needs an exported MODEL"
+    p.add_argument("--recording", type=Path, action="append", default=[], metavar="WAV", help=recordings)
     p.add_argument("--n-frames", type=int, default=100, metavar="N", help="frames of the bench at most, random ones where there is no recording (default: 100)")
     p.add_argument("--n-macs", type=int, default=8, metavar="N", help="multiply-accumulate units (default: 8)")
     p.add_argument("--word-bits", type=int, default=64, metavar="N", help="width of a memory word at most (default: 64)")
