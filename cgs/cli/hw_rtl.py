@@ -20,7 +20,8 @@ def add_command(commands: Any) -> None:
     p = commands.add_parser("rtl", help="write the engine in SystemVerilog, with a bench", description=told)
     p.add_argument("model", type=Path, metavar="MODEL", help="a packed file (model.cgs), or a folder that cgs export wrote")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="the directory to make")
-    p.add_argument("--recording", type=Path, action="append", default=[], metavar="WAV", help="frames of the bench, or a folder; needs an exported MODEL")
+    recordings = "frames of the bench, or a folder; several follow each other as one; needs an exported MODEL"
+    p.add_argument("--recording", type=Path, action="append", default=[], metavar="WAV", help=recordings)
     p.add_argument("--n-frames", type=int, default=100, metavar="N", help="frames of the bench at most, random ones where there is no recording (default: 100)")
     p.add_argument("--n-macs", type=int, default=8, metavar="N", help="multiply-accumulate units (default: 8)")
     p.add_argument("--word-bits", type=int, default=64, metavar="N", help="width of a memory word at most (default: 64)")
@@ -79,7 +80,7 @@ def _model_and_frames(args: argparse.Namespace) -> tuple[PackedModel, np.ndarray
     from cgs.decode.model_dir import NETWORK_DIR, Model
     from cgs.decode.scores import PACKED_FILE
     from cgs.decode.transcribe import recordings
-    from cgs.feats.splice import splice
+    from cgs.feats.splice import splice, with_edges
     from cgs.hw.frames import made_frames
     from cgs.quant.packed import read_packed
 
@@ -94,13 +95,13 @@ def _model_and_frames(args: argparse.Namespace) -> tuple[PackedModel, np.ndarray
     model = read_packed(args.model / NETWORK_DIR / PACKED_FILE)
     if not args.recording:
         return model, made_frames(model, args.n_frames)
-    features = exported.facts["features"]
+    features, window = exported.facts["features"], with_edges if any(model.context) else splice
     frames: list[np.ndarray] = []
     for path in recordings(args.recording):
         if sum(map(len, frames)) >= args.n_frames:
             break
         try:
-            frames.append(splice(exported.normalised(read_audio(path, exported.sample_rate)), features["left"], features["right"]))
+            frames.append(window(exported.normalised(read_audio(path, exported.sample_rate)), features["left"], features["right"]))
         except DataError as error:
             raise DataError(f"{path}: {error.message}", error.remedy) from error
     return model, np.concatenate(frames)[: args.n_frames]

@@ -16,8 +16,9 @@ from cgs.base.errors import FormatError
 from cgs.hw.liberty import Cell, Library
 
 CORE = "cgs_core_netlist"
-INSTANCES = {"gen_mac": "mac", "gen_cells": "cell", "u_control.gen_cells": "cell", "u_control": "control", "u_requantise": "output", "u_output": "output"}
-"""Parts of a core by the instances that they are; what lies between them selects operands and sums."""
+CELL = "cell"
+INSTANCES = {"gen_mac": "mac", "gen_cells": CELL, "u_control.gen_cells": CELL, "u_control": "control", "u_requantise": "output", "u_output": "output"}
+"""Parts of a core by the instances that they are, that of cells where there are any; what lies between them selects operands and sums."""
 BETWEEN = "operands"
 CLOCK_GATE = "cgs_clock_gate"
 TOGGLES = re.compile(rf"\x01page\x02v_toggle/{CORE}\x01o\x02([^\x01']*)\x01[^']*' (\d+)")

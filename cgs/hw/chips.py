@@ -84,8 +84,9 @@ DENSE_PER_KEPT = 16
 """HCGS counts the operations of the dense network: TABLE_1 gives 0.16 TOPS at 80 MHz, 2,000 operations a cycle, 16 (abstract) for each of 64 MACs' two."""
 _HCGS_SUPPLY = supply_figure(0.63, f"assumption: 80 MHz at 1.2 V, and efficiency (2.45 and 8.93 TOPS/W, {TABLE_1}) goes with 1 / V^2", 0.9, 1.2)
 _HCGS = f"6-bit weights, 13-bit activations, 288 kB, about 8 MHz at 0.02 TOPS: {TABLE_1}; 16 x fewer weights: abstract; 512 cells, 40 inputs, 64 MACs: assumed"
-HCGS_2 = Chip("HCGS, 2 layers", "65nm", _HCGS_SUPPLY, _lstm(40, 512, 512), 1 / 16, 6, Engine(n_macs=64, activation_bits=13), _HCGS, clock_hz=8e6, lstm=True)
-HCGS_3 = Chip("HCGS, 3 layers", "65nm", _HCGS_SUPPLY, _lstm(40, 512, 512, 512), 1 / 16, 6, Engine(n_macs=64, activation_bits=13), _HCGS, clock_hz=8e6, lstm=True)
+_HCGS_ENGINE = Engine(n_macs=64, activation_bits=13)
+HCGS_2 = Chip("HCGS, 2 layers", "65nm", _HCGS_SUPPLY, _lstm(40, 512, 512), 1 / 16, 6, _HCGS_ENGINE, _HCGS, clock_hz=8e6, lstm=True)
+HCGS_3 = Chip("HCGS, 3 layers", "65nm", _HCGS_SUPPLY, _lstm(40, 512, 512, 512), 1 / 16, 6, _HCGS_ENGINE, _HCGS, clock_hz=8e6, lstm=True)
 CHIPMUNK = Chip(
     "Chipmunk", "65nm", supply_figure(0.72, f"assumption: 168 MHz at 1.2 V, and efficiency (1.11, {TABLE_1}, and 3.08 TOPS/W, abstract) goes with 1 / V^2"),
     _lstm(96, 96), 1.0, 8, Engine(n_macs=96),

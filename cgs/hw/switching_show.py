@@ -6,8 +6,10 @@ from typing import Any
 
 from cgs.base.units import with_prefix
 from cgs.hw import logic
+from cgs.hw.activity import CELL
 from cgs.hw.logic import Core, Work
 from cgs.hw.show import columns
+from cgs.hw.technology import load_technology
 
 
 def table(told: dict[str, Any]) -> str:
@@ -17,8 +19,11 @@ def table(told: dict[str, Any]) -> str:
     """
     core, work, supply = Core(**told["core"]), Work(**told["work"]), told["supply_v"]
     model, parts = logic.energy(core, work), told["parts"]
-    found = {part: parts[part]["data_j"] for part in logic.PARTS} | {"clock": sum(part["clock_j"] for part in parts.values())}
     model_gates = logic.gates(core) | {"clock": 0.0}
+    if CELL in parts:
+        model[CELL], model_gates[CELL] = (load_technology("40nm").figures[name].value for name in ("cell_energy", "cell_gates"))
+        model[CELL] *= work.cells
+    found = {part: parts[part]["data_j"] for part in (*logic.PARTS, CELL) if part in parts} | {"clock": sum(part["clock_j"] for part in parts.values())}
     rows = [("part of the core", "gates", "model", "flip-flops", "energy a frame", f"model, {logic.LIBRARY}")]
     for part, energy in found.items():
         area, flops = (f"{parts[part]['area']:.0f}", str(parts[part]["flops"])) if part in parts else ("", "")

@@ -49,8 +49,8 @@ def _simulate(exp: Experiment, packed: PackedModel, name: str) -> dict[str, Any]
     from cgs.hw.design import design_engine
     from cgs.hw.simulate import simulate_frames
 
-    if any(packed.context) and not packed.remembers:
-        LOG.warning("  %s: not simulated, the RTL has no layers that read several frames", name)
+    if any(layer.offsets != (0,) for layer in packed.layers[1:]):
+        LOG.warning("  %s: not simulated, in the RTL the first layer alone reads several frames", name)
         return {"simulated": False}
     done = simulate_frames(packed, design_engine([packed], exp.recipe.hardware.n_macs), _frames(exp, packed))
     LOG.info("  %s: RTL simulated, %d frames bit for bit, each in %d cycles", name, done.frames, done.cycles)
@@ -58,14 +58,14 @@ def _simulate(exp: Experiment, packed: PackedModel, name: str) -> dict[str, Any]
 
 
 def _frames(exp: Experiment, packed: PackedModel) -> Iterator[np.ndarray]:
-    """Frames of the test split, in pieces, as many as are asked for: spliced, or an utterance a piece where the network remembers."""
+    """Frames of the test split as the network takes them, in pieces, as many as are asked for; of one that remembers, a piece is one utterance."""
     from cgs.feats.splice import splice, with_edges
     from cgs.stages.decode_material import split_of
 
     features, left = packed.meta["features"], exp.recipe.hardware.simulate_frames
-    waiting: list[np.ndarray] = []
+    window, waiting = with_edges if any(packed.context) else splice, list[np.ndarray]()
     for _, matrix in split_of(exp, "test", features["kind"], features["cmvn"]).items():
-        waiting.append((with_edges if packed.remembers else splice)(matrix[:left], features["left"], features["right"]))
+        waiting.append(window(matrix[:left], features["left"], features["right"]))
         left -= len(matrix[:left])
         if left == 0 or packed.remembers or sum(map(len, waiting)) >= PIECE_FRAMES:
             yield np.concatenate(waiting)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cgs.hw import costs, logic, supply
-from cgs.hw.chips import KEYWORD, SPEECH
+from cgs.hw.chips import KEYWORD, LAIKA, SPEECH
 from cgs.hw.counts import Counts, Engine, Memory
 from cgs.hw.logic import Work
 from cgs.hw.sram import macro
@@ -117,3 +117,21 @@ def test_arrays_give_what_single_numbers_give(tech):
         assert {name: float(np.broadcast_to(value, 20)[index]) for name, value in parts.items()} == pytest.approx(single)
         assert clocks[index] == pytest.approx(costs.max_clock(counts, float(supplies[index]), one))
         assert sum(areas.values())[index] == pytest.approx(sum(costs.area(counts, one).values()))
+
+
+def test_cells_cost_gates_energy_memories_and_a_longer_path():
+    """Laika's network with cells, and as matrix products alone."""
+    tech = load_technology("65nm").with_values(overhead=1.0, model_error=1.0)
+    with_cells, products = LAIKA.counts(), replace(LAIKA, lstm=False).counts()
+    assert (with_cells.cells, products.cells) == (128, 0)
+    assert with_cells.cycles == products.cycles + 2 * 128
+    control = logic.gates(logic.core_of(with_cells))
+    assert costs.n_gates(with_cells, tech) == pytest.approx(2950 + sum(control.values()))
+    found = logic.energy(logic.core_of(with_cells), logic.work_of(with_cells, 0.54))
+    parts = costs.core_energy(with_cells, tech)
+    assert parts["output"] == pytest.approx(1.444 * (found["output"] + 1.9 * 128 * 8e-12))
+    assert costs.critical_path(with_cells, 1.2, tech)["logic"] == pytest.approx(2.1 * costs.critical_path(products, 1.2, tech)["logic"])
+    idle = {name: replace(part, reads=0, writes=0) for name, part in with_cells.memories.items() if name in ("gates", "cells", "state")}
+    quiet = replace(with_cells, memories=with_cells.memories | idle)
+    assert costs.frame_energy(quiet, tech)["activation_memory"] < costs.frame_energy(with_cells, tech)["activation_memory"]
+    assert {"gates", "cells", "state"} == set(costs.area(with_cells, tech)) - set(costs.area(products, tech))

@@ -28,6 +28,7 @@ class Layer:
     bias_bits: int = 16
     offsets: tuple[int, ...] = (0,)
     block_in: int = 0
+    cells: bool = False
 
 
 @dataclass
@@ -197,3 +198,46 @@ def test_a_time_delay_network_by_hand():
     assert activations.used_bits == (5 * 5 + 8 * 4 + 6) * 8, "rings of 5 frames of features and of 4 of the first layer, then one buffer"
     assert activations.writes == 1 + 1 + 1, "one new frame, and each hidden layer's outputs"
     assert activations.reads == 8 * 2 + 6 * 2 + 4 * 1
+
+
+def test_a_layer_of_cells_by_hand():
+    # 8 cells on 5 inputs, dense: 32 sums of 8 + 5 products, then c and h of each cell; an output layer on h
+    layers = [Layer(13, 32, 0, None, 6), Layer(8, 3, 0, None, 6)]
+    layers[0].cells = True
+    counts = count_packed(Model(layers), n_macs=4)
+    assert counts.cells == 8
+    assert counts.mac_cycles == 8 * 13 + 8
+    assert counts.cycles == (1 + 8 + 8 * 13 + 32 + 2 * 8) + (1 + 1 + 8 + 3)
+    memories = counts.memories
+    assert (memories["activations"].reads, memories["activations"].writes) == (8 + 1, 1 + 1), "x in every pass, h of this frame for the output layer"
+    assert memories["activations"].used_bits == (5 + 8) * 8
+    assert (memories["state"].reads, memories["state"].writes, memories["state"].n_words) == (8, 1, 2), "h of the frame before and of this one, a word each"
+    assert (memories["gates"].word_bits, memories["gates"].n_words, memories["gates"].reads, memories["gates"].writes) == (9, 24, 24, 24)
+    assert (memories["cells"].word_bits, memories["cells"].n_words, memories["cells"].reads, memories["cells"].writes) == (16, 8, 8, 8)
+    assert memories["table"].word_bits == 19 + 1 + 5 * 6
+
+
+def test_blocks_of_cells_read_h_and_x_from_their_memories():
+    # 8 cells on 10 inputs in blocks of 4: columns 0 and 1 are h, 2 to 4 are x, the last of two inputs
+    kept = np.array([[0, 4], [1, 2], [0, 1], [2, 3]] * 2)
+    layers = [Layer(18, 32, 4, kept, 6), Layer(8, 3, 0, None, 6)]
+    layers[0].cells = True
+    counts = count_packed(Model(layers), n_macs=4)
+    assert counts.memories["state"].reads == 2 * (1 + 1 + 2)
+    assert counts.memories["activations"].reads == 2 * (1 + 1 + 2) + 1
+    assert counts.memories["index"].reads == 16
+
+
+def test_even_shape_of_cells_keeps_as_large_a_share_of_h_and_of_x():
+    shape = even_shape(512 + 40, 2048, 1 / 8, 64, 6, n_cells=512)
+    row = shape.rows[0]
+    assert (row.starts, row.widths) == ((0, 512), (64, 5))
+    assert row.words(8, 512) == (8, 1)
+    assert even_shape(40, 64, 1 / 8, 64, 6) == even_shape(40, 64, 1 / 8, 64, 6, n_cells=0)
+
+
+def test_frames_that_the_first_layer_alone_reads_are_written_side_by_side():
+    layers = [Layer(15, 8, 0, None, 6), Layer(8, 3, 0, None, 6)]
+    layers[0].offsets = (-2, 0, 2)
+    counts = count_packed(Model(layers), n_macs=1)
+    assert (counts.memories["activations"].writes, counts.memories["activations"].n_words) == (2 + 1, 2 + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -63,3 +64,15 @@ def test_an_altered_file_is_an_error_and_earlier_results_stay(tmp_path):
     with pytest.raises(FormatError, match="altered"):
         hardware.run(exp)
     assert (tmp_path / "9-hardware/dense/seed1/hardware.json").read_bytes() == before
+
+
+def test_utterances_of_a_network_that_remembers_are_simulated_one_by_one(monkeypatch):
+    """Of any other they are joined; of either no more frames than were asked for."""
+    utterances = {"a": np.ones((5, 2), np.float32), "b": np.zeros((4, 2), np.float32), "c": np.ones((9, 2), np.float32)}
+    monkeypatch.setattr("cgs.stages.decode_material.split_of", lambda *_: utterances)
+    features = {"kind": "mfcc", "cmvn": "none", "left": 2, "right": 1}
+    exp = SimpleNamespace(recipe=SimpleNamespace(hardware=SimpleNamespace(simulate_frames=11)))
+    remembering = SimpleNamespace(meta={"features": features}, context=(2, 1), remembers=True)
+    assert [piece.shape for piece in hardware._frames(exp, remembering)] == [(5 + 3, 2), (4 + 3, 2), (2 + 3, 2)]
+    feed_forward = SimpleNamespace(meta={"features": features}, context=(0, 0), remembers=False)
+    assert [piece.shape for piece in hardware._frames(exp, feed_forward)] == [(11, 8)]
