@@ -1,6 +1,7 @@
 """What the same network costs on the same engine where its dropped weights lie in blocks, where n of m are kept, and where they lie anywhere.
 
-Dense and blocks are counted as `cgs.hw.counts` does. The two rivals get an engine of their own, with what hurts them most left out: no area or energy for the
+Dense and blocks are counted as `cgs.hw.counts` does. Blocks on two levels are small ones of which a row lies in few large ones: the engine does for them what it
+does for blocks of that side, with other indices. The two rivals get an engine of their own, with what hurts them most left out: no area or energy for the
 multiplexers and ports that let each MAC read an input of its own, no filler weights in runs of zeros, no conflicts between banks."""
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import numpy as np
 from cgs.base.errors import ConfigError
 from cgs.hw.counts import Counts, Engine, Memory, count, even_shape
 
-SCHEMES = ("dense", "blocks", "n of m", "single weights")
+SCHEMES = ("dense", "blocks", "two levels", "n of m", "single weights")
 GROUP = 16
 """m: inputs of which as many are kept as the density says."""
 SEED = 1
 """Of the single weights that are kept."""
 
 
-def scheme_counts(scheme: str, layers: Sequence[tuple[int, int]], density: float, bits: int, engine: Engine, block: int = 64) -> Counts:
+def scheme_counts(scheme: str, layers: Sequence[tuple[int, int]], density: float, bits: int, engine: Engine, block: int = 64, coarse: int = 4) -> Counts:
     """Counts of one frame.
 
     Args:
@@ -30,12 +31,15 @@ def scheme_counts(scheme: str, layers: Sequence[tuple[int, int]], density: float
         density: share of the weights that is kept; every layer's.
         bits: of a weight.
         engine: its parameters.
-        block: side of a block.
+        block: side of a block, of a large one where there are two levels.
+        coarse: side of a large block in small ones.
     Returns: the counts; indices of single weights are distances of log2(1 / density) + 2 bits, those of n of m log2(m) bits.
     Raises: ConfigError: no such scheme, or a density that keeps no whole number of m.
     """
     if scheme not in SCHEMES or not 0 < density <= 1:
         raise ConfigError(f"scheme {scheme!r} of density {density:g}", f"schemes: {', '.join(SCHEMES)}; density above 0, at most 1")
+    if scheme == "two levels":
+        return _two_levels(layers, density, bits, engine, block, coarse)
     share = 1.0 if scheme == "dense" else density
     counts = count([even_shape(n_in, n_out, share, block, bits) for n_in, n_out in layers], engine)
     if scheme in ("dense", "blocks"):
@@ -45,6 +49,19 @@ def scheme_counts(scheme: str, layers: Sequence[tuple[int, int]], density: float
     passes = [_cycles_of_passes(scheme, n_in, n_out, density, engine.n_macs) for n_in, n_out in layers]
     index_bits = int(math.log2(GROUP)) if scheme == "n of m" else math.ceil(math.log2(1 / density)) + 2
     return _own_indices(counts, layers, passes, index_bits, shared=scheme == "n of m")
+
+
+def _two_levels(layers: Sequence[tuple[int, int]], density: float, bits: int, engine: Engine, block: int, coarse: int) -> Counts:
+    """Of the large blocks as large a share is kept as of the small ones inside them. An index of a large block takes as many words as it needs
+    of the small ones' width, and is read where its first small block is, in no cycle of its own."""
+    counts = count([even_shape(n_in, n_out, density, block // coarse, bits) for n_in, n_out in layers], engine)
+    fine_bits, n_words, reads = max(1, math.ceil(math.log2(coarse))), counts.memories["index"].n_words, counts.memories["index"].reads
+    for n_in, n_out in layers:
+        columns = math.ceil(n_in / block)
+        kept, words = math.ceil(columns * math.sqrt(density)), math.ceil((columns - 1).bit_length() / fine_bits)
+        n_words += words * kept * math.ceil(n_out / block)
+        reads += words * kept * math.ceil(n_out / engine.n_macs)
+    return replace(counts, memories=counts.memories | {"index": Memory(fine_bits, n_words, n_words * fine_bits, reads)})
 
 
 def _cycles_of_passes(scheme: str, n_in: int, n_out: int, density: float, n_macs: int) -> np.ndarray:

@@ -172,14 +172,15 @@ def _schemes() -> str:
     """The two chips' networks with what is kept lying in blocks and otherwise."""
     lines, tech = [], load_technology("40nm")
     for chip, name in ((KEYWORD, "keyword"), (SPEECH, "speech")):
-        for density, block, share in ((0.25, 64, "a quarter"), (0.0625, 16, "a sixteenth")):
+        for density, block, large, share in ((0.25, 64, 64, "a quarter"), (0.0625, 16, 32, "a sixteenth")):
             cells = [f"{name}, {share}"]
             for scheme in SCHEMES:
-                counts = scheme_counts(scheme, chip.layers, density, chip.bits, chip.engine, block)
+                side = large if scheme == "two levels" else block
+                counts = scheme_counts(scheme, chip.layers, density, chip.bits, chip.engine, side)
                 watts = sum(power(counts, tech, chip.supply.value, chip.steps_per_s).values())
                 cells.append(f"{1e6 * float(watts):.3g} uW, {stored_bytes(counts) / 1e3:.0f} kB")
             lines.append(cells)
-    where = f"in blocks (of 64 and of 16), as n of {GROUP} inputs, or anywhere"
+    where = f"in blocks (of 64 and of 16), on two levels (of 16 in 64 and of 8 in 32), as n of {GROUP} inputs, or anywhere"
     told = f"Power at 40 nm and 0.6 V, and bytes of weights with their indices, where what is kept lies {where}:"
     return told + "\n\n" + _table(("network", *SCHEMES), lines)
 
