@@ -1,8 +1,8 @@
 """What the same network costs on the same engine where its dropped weights lie in blocks, where n of m are kept, and where they lie anywhere.
 
-Dense and blocks are counted as `cgs.hw.counts` does. Blocks on two levels are small ones of which a row lies in few large ones: the engine does for them what it
-does for blocks of that side, with other indices. The two rivals get an engine of their own, with what hurts them most left out: no area or energy for the
-multiplexers and ports that let each MAC read an input of its own, no filler weights in runs of zeros, no conflicts between banks."""
+Dense and blocks are counted as `cgs.hw.counts` does. Blocks on two levels are small ones of which a row lies in few large ones: the engine does for
+them what it does for blocks of that side, with other indices. The two rivals get an engine of their own, with what hurts them most left out: no area or
+energy for the multiplexers and ports that let each MAC read an input of its own, no filler weights in runs of zeros, no conflicts between banks."""
 
 from __future__ import annotations
 
