@@ -18,6 +18,8 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Method = Literal["dense", "small", "cgs", "hcgs", "guided", "block_magnitude", "group_lasso", "dynamic", "magnitude", "nm", "mpd", "lowrank"]
 CAN_BE_UNBALANCED = ("cgs", "guided", "block_magnitude", "group_lasso")
 """Methods whose blocks may lie anywhere in a matrix."""
+CELLS_TOGETHER = 8
+"""Cells of an LSTM whose h shares a word of the engine's memory, which one of the frame's inputs may not share."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SEQUENCE_GRADIENT_NORM = 5.0
 """Longest gradient of a step of sequence training, where the recipe does not say: one odd utterance must not undo a network."""
@@ -319,6 +321,8 @@ class SystemOptions(Options):
         for frames in self.offsets:
             if not frames or any(b <= a for a, b in zip(frames, frames[1:], strict=False)) or frames[0] > 0 or frames[-1] < 0:
                 raise ValueError(f"offsets {frames}: list frames in rising order, from 0 or before to 0 or after, e.g. [-1, 0, 1]")
+        if self.model == "lstm" and any(n % CELLS_TOGETHER for n in self.hidden):
+            raise ValueError(f"hidden = {self.hidden}: cells of an LSTM lie {CELLS_TOGETHER} in a word of the engine's memory; give multiples of {CELLS_TOGETHER}")
         if "label_delay" in self.model_fields_set and self.model != "lstm":
             raise ValueError(f'label_delay belongs to an LSTM, not to a {self.model} network; remove it or set model = "lstm"')
         return self

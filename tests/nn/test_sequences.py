@@ -182,6 +182,7 @@ def test_dropped_weights_never_come_back(tmp_path: Path) -> None:
         ({"model": "tdnn", "hidden": [8, 8], "offsets": [[-1, 0, 1]]}, "offsets of 1 layers for a tdnn network of 2 hidden layers; give one list for each"),
         ({"hidden": [8], "offsets": [[0]]}, "feedforward network of 1 hidden layers; nn.left_context"),
         ({"model": "lstm", "hidden": [8, 8], "offsets": [[0], [0]]}, "give one, for the input, or none"),
+        ({"model": "lstm", "hidden": [8, 12]}, "give multiples of 8"),
         ({"model": "tdnn", "hidden": [8], "offsets": [[1, 0]]}, r"offsets \[1, 0\]: list frames in rising order"),
         ({"model": "tdnn", "hidden": [8], "offsets": [[1, 2]]}, "from 0 or before to 0 or after"),
         ({"model": "tdnn", "hidden": [8], "offsets": [[0]], "label_delay": 3}, "label_delay belongs to an LSTM, not to a tdnn network"),
