@@ -322,7 +322,7 @@ class SystemOptions(Options):
             if not frames or any(b <= a for a, b in zip(frames, frames[1:], strict=False)) or frames[0] > 0 or frames[-1] < 0:
                 raise ValueError(f"offsets {frames}: list frames in rising order, from 0 or before to 0 or after, e.g. [-1, 0, 1]")
         if self.model == "lstm" and any(n % CELLS_TOGETHER for n in self.hidden):
-            raise ValueError(f"hidden = {self.hidden}: cells of an LSTM lie {CELLS_TOGETHER} in a word of the engine's memory; give multiples of {CELLS_TOGETHER}")
+            raise ValueError(f"hidden = {self.hidden}: {CELLS_TOGETHER} cells of an LSTM share a word of memory; give multiples of {CELLS_TOGETHER}")
         if "label_delay" in self.model_fields_set and self.model != "lstm":
             raise ValueError(f'label_delay belongs to an LSTM, not to a {self.model} network; remove it or set model = "lstm"')
         return self
