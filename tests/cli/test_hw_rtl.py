@@ -13,6 +13,9 @@ from cgs.cli.main import main
 from cgs.data.audio import read_audio
 from cgs.decode.model_dir import NETWORK_DIR, Model
 from cgs.decode.scores import NetworkScores
+from cgs.feats.splice import with_edges
+from cgs.quant.engine import IntegerEngine
+from cgs.quant.model import PackedModel
 from cgs.quant.packed import write_packed
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
@@ -39,6 +42,30 @@ def test_frames_of_recordings_give_the_scores_of_the_exported_model(tones: Path,
     sums[sums >= 1 << (bits - 1)] -= 1 << bits
     ratio = expected[np.abs(sums) > 100] / sums[np.abs(sums) > 100]
     assert np.unique(ratio).size == 1, "accumulators times one power of two are the scores"
+
+
+def test_recordings_of_an_lstm_follow_each_other_with_the_frames_around_them(
+    tones: Path, made: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """In place of the exported network, one of cells on the same features."""
+    exported, out = tmp_path / "words", tmp_path / "rtl"
+    assert main(["export", str(tones), "--system", "words", "--out", str(exported)]) == 0
+    given, recordings = Model(exported).facts["features"], sorted((tones / "audio" / "test").glob("*.wav"))[:2]
+    features = [Model(exported).normalised(read_audio(path, Model(exported).sample_rate)) for path in recordings]
+    of_h = {"input_bits": 8, "input_signed": True, "input_fraction_bits": 7}
+    more = of_h | {"input_fraction_bits": 4, "output_bits": 8, "output_fraction_bits": 7, "output_signed": True, "cells": True}
+    random = np.random.default_rng(0)
+    cells = made.random_layer(random, 8 + features[0].shape[1], 32, relu=False, **more)
+    model = PackedModel((cells, made.random_layer(random, 8, 4, relu=False, **of_h, output_fraction_bits=12)), {"features": given | {"left": 2, "right": 3}})
+    monkeypatch.setattr("cgs.quant.packed.read_packed", lambda path: model)
+    simulate = ["--simulate"] if shutil.which("verilator") else []
+    capsys.readouterr()
+    arguments = ["hw", "rtl", str(exported), "--out", str(out), "--n-frames", str(len(features[0]) + 20)]
+    assert main([*arguments, *(word for path in recordings for word in ("--recording", str(path))), *simulate]) == 0
+    assert not simulate or f"{len(features[0]) + 20} frames bit for bit" in capsys.readouterr().out
+    frames = np.concatenate([with_edges(one, given["left"], given["right"]) for one in features])[: len(features[0]) + 20]
+    sums = IntegerEngine(model).integers(frames)[-1]
+    assert len((out / "images" / "results.hex").read_text().split()) == sums.size
 
 
 def test_what_cannot_be_listened_to_is_one_line(tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

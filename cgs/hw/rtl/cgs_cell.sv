@@ -21,35 +21,41 @@ module cgs_cell #(
     output logic [ValueBits-1:0] h_o
 );
   localparam int unsigned WideBits = 19 > ValueBits + 2 ? 19 : ValueBits + 2;
+  localparam logic signed [18:0] HalfH = (19'sd1 <<< HShift) >>> 1;
   localparam logic signed [16:0] HighC = 17'sd32767;
   localparam logic signed [WideBits-1:0] HighH = (WideBits'(1) << (HBits - 1)) - WideBits'(1);
 
   logic signed [12:0] argument;  // of tanh in 128ths, or of sigmoid in 64ths of half of it
   logic [12:0] magnitude, steps;
-  logic [7:0] table_value;
-  logic signed [8:0] signed_value, factor;  // factor: g, then tanh(c)
-  logic signed [9:0] gate;
-  logic signed [18:0] product;
-  logic signed [25:0] sum;
+  logic negative, factor_negative;
+  logic [7:0] table_value, factor;  // factor: of g, then of tanh(c), without its sign
+  logic [8:0] gate;
+  logic [16:0] product;
+  logic signed [18:0] signed_product, one;  // a negative one is the complement, and one more
+  logic signed [25:0] kept, added, sum;
   logic signed [16:0] rounded_c;
   logic signed [WideBits-1:0] rounded_h;
 
-  assign argument     = c_valid_i ? 13'((17'(c_o) + 17'sd8) >>> 4) : 13'(sum_i);
-  assign magnitude    = argument < 0 ? -argument : argument;
-  assign steps        = c_valid_i || g_valid_i ? magnitude : (magnitude + 13'd1) >> 1;
-  assign signed_value = argument < 0 ? -{1'b0, table_value} : {1'b0, table_value};
-  assign sigmoid_o    = {!signed_value[8], signed_value[7:0]};  // one half more
+  assign argument  = c_valid_i ? 13'((17'(c_o) + 17'sd8) >>> 4) : 13'(sum_i);
+  assign negative  = argument < 0;
+  assign magnitude = negative ? -argument : argument;
+  assign steps     = c_valid_i || g_valid_i ? magnitude : (magnitude + 13'd1) >> 1;
+  assign sigmoid_o = negative ? 9'd256 - {1'b0, table_value} : {1'b1, table_value};
 
   cgs_tanh u_tanh (
       .steps_i(steps > 13'd511 ? 9'd511 : steps[8:0]),
       .tanh_o (table_value)
   );
 
-  assign gate      = {1'b0, h_valid_i ? o_i : i_i};
-  assign product   = gate * factor;
-  assign sum       = $signed({1'b0, f_i}) * c_i + (26'(product) <<< 3);
-  assign rounded_c = 17'((sum + 26'sd256) >>> 9);
-  assign rounded_h = WideBits'((product + ((19'sd1 <<< HShift) >>> 1)) >>> HShift);
+  assign gate           = h_valid_i ? o_i : i_i;
+  assign product        = 17'(gate) * 17'(factor);
+  assign signed_product = factor_negative ? ~{2'b00, product} : {2'b00, product};
+  assign one            = {18'd0, factor_negative};
+  assign kept           = $signed({1'b0, f_i}) * c_i;
+  assign added          = {{4{factor_negative}}, signed_product, {3{factor_negative}}};
+  assign sum            = kept + added + (26'(one) | 26'sd256);
+  assign rounded_c      = 17'(sum >>> 9);
+  assign rounded_h      = WideBits'((signed_product + (HalfH + one)) >>> HShift);
 
   always_comb begin
     if (rounded_c > HighC) c_o = HighC[15:0];
@@ -66,7 +72,7 @@ module cgs_cell #(
   ) u_factor (
       .clk_i,
       .enable_i(g_valid_i || c_valid_i),
-      .data_i  (signed_value),
-      .data_o  (factor)
+      .data_i  ({negative, table_value}),
+      .data_o  ({factor_negative, factor})
   );
 endmodule
