@@ -80,8 +80,8 @@ def _model_and_frames(args: argparse.Namespace) -> tuple[PackedModel, np.ndarray
     from cgs.decode.model_dir import NETWORK_DIR, Model
     from cgs.decode.scores import PACKED_FILE
     from cgs.decode.transcribe import recordings
-    from cgs.feats.splice import splice, with_edges
     from cgs.hw.frames import made_frames
+    from cgs.quant.engine import network_input
     from cgs.quant.packed import read_packed
 
     if not args.model.is_dir():
@@ -95,13 +95,13 @@ def _model_and_frames(args: argparse.Namespace) -> tuple[PackedModel, np.ndarray
     model = read_packed(args.model / NETWORK_DIR / PACKED_FILE)
     if not args.recording:
         return model, made_frames(model, args.n_frames)
-    features, window = exported.facts["features"], with_edges if any(model.context) else splice
+    context = exported.facts["features"]["left"], exported.facts["features"]["right"]
     frames: list[np.ndarray] = []
     for path in recordings(args.recording):
         if sum(map(len, frames)) >= args.n_frames:
             break
         try:
-            frames.append(window(exported.normalised(read_audio(path, exported.sample_rate)), features["left"], features["right"]))
+            frames.append(network_input(model, exported.normalised(read_audio(path, exported.sample_rate)), *context))
         except DataError as error:
             raise DataError(f"{path}: {error.message}", error.remedy) from error
     return model, np.concatenate(frames)[: args.n_frames]

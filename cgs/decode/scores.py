@@ -12,7 +12,6 @@ import numpy as np
 
 from cgs.base.errors import DataError, ShapeError
 from cgs.base.files import read_json
-from cgs.feats.splice import splice, with_edges
 
 Engine = Literal["float", "packed"]
 Scores = Callable[[np.ndarray], np.ndarray]
@@ -81,9 +80,8 @@ def _float_logits(network_dir: Path, left: int, right: int) -> Scores:
 
 
 def _packed_logits(pack_dir: Path, left: int, right: int) -> Scores:
-    from cgs.quant.engine import IntegerEngine
+    from cgs.quant.engine import IntegerEngine, network_input
     from cgs.quant.packed import read_packed
 
     engine = IntegerEngine(read_packed(pack_dir / PACKED_FILE))
-    window = with_edges if any(engine.model.context) else splice
-    return lambda features: engine.logits(window(features, left, right))
+    return lambda features: engine.logits(network_input(engine.model, features, left, right))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from cgs.base.errors import DataError, ShapeError
+from cgs.feats.splice import splice, with_edges
 from cgs.quant.cells import GATE, update
 from cgs.quant.model import PackedLayer, PackedModel
 
@@ -159,6 +160,17 @@ class IntegerEngine:
         with np.errstate(over="ignore"):
             x = np.ldexp(np.ascontiguousarray(spliced.T), form.fraction_bits)
         return np.rint(np.clip(x, form.low, form.high, out=x), out=x)
+
+
+def network_input(model: PackedModel, features: np.ndarray, left: int, right: int) -> np.ndarray:
+    """An utterance as a packed model takes it: its frames with their context, spliced where every layer reads one frame.
+
+    Args:
+        model: a packed model.
+        features: (T, D), normalised.
+        left, right: frames before and after the current one, as the model's description says.
+    """
+    return (with_edges if any(model.context) else splice)(features, left, right)
 
 
 def nonzero_share(model: PackedModel, spliced: np.ndarray) -> float:

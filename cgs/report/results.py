@@ -31,7 +31,7 @@ class Material:
         training: lines of training.jsonl by (system, seed).
         roc: (false-alarm rates, detection rates) by (system, engine, seed), main condition.
         masks: by system, for each layer (rows, columns, kept block columns of each row); None for a dense layer.
-        models: by system, the packed model of its first seed, of those that the hardware can compute.
+        models: by system, the packed model of its first seed.
         n_words: by system, words spoken in the test split, of networks that recognise words.
     """
 
@@ -116,13 +116,13 @@ def _add_network(material: Material, exp: Experiment, system: str, options: Syst
         if curve:
             material.roc[system, engine, seed] = curve["false_alarm_rate"], curve["detection_rate"]
         material.n_words[system] = entries.get(MAIN, {}).get("n_words", 0)
-    if system not in material.models and system not in material.masks:
+    if system not in material.models:
         from cgs.quant.packed import read_packed
 
-        model = read_packed(exp.root / system_unit("7-pack", system, seed) / "model.cgs")
-        material.models[system] = model
-        if any(x.kept is not None for x in model.layers):
-            material.masks[system] = [None if x.kept is None else (x.n_block_rows, x.n_block_columns, x.kept.tolist()) for x in model.layers]
+        material.models[system] = read_packed(exp.root / system_unit("7-pack", system, seed) / "model.cgs")
+        layers = material.models[system].layers
+        if any(x.kept is not None for x in layers):
+            material.masks[system] = [None if x.kept is None else (x.n_block_rows, x.n_block_columns, x.kept.tolist()) for x in layers]
 
 
 def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -38,14 +38,14 @@ def point_row(exp: Experiment, name: str, seed: int) -> dict[str, Any]:
 
     Returns: system, seed, task, engine, measure ("wer" or "auc"), value with its interval, float_value of the trained network,
         file_bytes, fraction_of_float32 (of the file of the dense float network of that shape), power_w and the powers by node,
-        n_weights_kept, train_seconds. Powers are None where there is no hardware.
+        n_weights_kept, train_seconds.
     Raises: DataError: a stage has not been run.
     """
     rows = collect_rows(replace(exp, chosen=frozenset({(name, seed)})))
     engines = {row["engine"]: row for row in rows if row["condition"] == MAIN and row["system"] == name}
     shown = engines["packed"]
     measure = MEASURES[shown["task"]][0]
-    chips = {node: chip["power_w"] for node, chip in (shown["hardware"] or {}).items()}
+    chips = {node: chip["power_w"] for node, chip in shown["hardware"].items()}
     return {
         "system": name,
         "seed": seed,

@@ -59,13 +59,13 @@ def _simulate(exp: Experiment, packed: PackedModel, name: str) -> dict[str, Any]
 
 def _frames(exp: Experiment, packed: PackedModel) -> Iterator[np.ndarray]:
     """Frames of the test split as the network takes them, in pieces, as many as are asked for; of one that remembers, a piece is one utterance."""
-    from cgs.feats.splice import splice, with_edges
+    from cgs.quant.engine import network_input
     from cgs.stages.decode_material import split_of
 
     features, left = packed.meta["features"], exp.recipe.hardware.simulate_frames
-    window, waiting = with_edges if any(packed.context) else splice, list[np.ndarray]()
+    waiting: list[np.ndarray] = []
     for _, matrix in split_of(exp, "test", features["kind"], features["cmvn"]).items():
-        waiting.append(window(matrix[:left], features["left"], features["right"]))
+        waiting.append(network_input(packed, matrix[:left], features["left"], features["right"]))
         left -= len(matrix[:left])
         if left == 0 or packed.remembers or sum(map(len, waiting)) >= PIECE_FRAMES:
             yield np.concatenate(waiting)

@@ -92,22 +92,6 @@ def models_of(made: ModuleType) -> list[PackedModel]:
     ]
 
 
-ENGINES = {
-    "8 macs": {"n_macs": 8},
-    "3 macs, small words and banks, asleep between frames": {"n_macs": 3, "word_bits": 32, "bank_bytes": 64, "wake_cycles": 3},
-    "1 mac, a value a word, gated clocks": {"n_macs": 1, "word_bits": 8, "wake_cycles": 1, "clock_gating": True},
-}
-
-
-@pytest.fixture(scope="module", params=ENGINES.values(), ids=list(ENGINES))
-def engine(request: pytest.FixtureRequest, made: ModuleType, tmp_path_factory: pytest.TempPathFactory, verilator: str) -> tuple[Design, Path]:
-    """An engine for all models, and the directory of its RTL, in which the bench is built once."""
-    design = design_engine(models_of(made), **request.param)
-    directory = tmp_path_factory.mktemp("rtl")
-    write_rtl(design, directory)
-    return design, directory
-
-
 def test_results_cycles_and_accesses_are_those_of_the_integer_engine_and_the_counts(engine: tuple[Design, Path], made: ModuleType):
     design, directory = engine
     for number, model in enumerate(models_of(made)):
