@@ -15,8 +15,12 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(gt=0)]
 Volts = Annotated[float, Field(ge=0.3, le=1.5)]
 Share = Annotated[float, Field(gt=0, le=1)]
-Method = Literal["dense", "small", "cgs", "hcgs", "guided", "block_magnitude", "group_lasso", "dynamic", "magnitude", "nm", "mpd", "lowrank"]
-CAN_BE_UNBALANCED = ("cgs", "guided", "block_magnitude", "group_lasso")
+Method = Literal[
+    "dense", "small", "cgs", "hcgs", "guided", "guided_gradient", "block_magnitude", "group_lasso", "dynamic", "magnitude", "nm", "mpd", "lowrank"
+]
+BLOCK_METHODS = ("guided", "guided_gradient", "block_magnitude", "group_lasso", "dynamic")
+"""Methods that choose whole blocks in training."""
+CAN_BE_UNBALANCED = ("cgs", "guided", "guided_gradient", "block_magnitude", "group_lasso")
 """Methods whose blocks may lie anywhere in a matrix."""
 CELLS_TOGETHER = 8
 """Cells of an LSTM whose h shares a word of the engine's memory, which one of the frame's inputs may not share."""
@@ -251,9 +255,9 @@ class SystemOptions(Options):
     task: Literal["asr", "kws"] = Field(description="acoustic (asr) or keyword (kws) network")
     model: Literal["feedforward", "tdnn", "lstm"] = Field("feedforward", description="kind of network; docs/acoustic-models.md says how they differ")
     method: Method = Field(
-        description="dense: fully connected; cgs: coarse-grain sparse; hcgs: on two levels; guided, block_magnitude, group_lasso, dynamic, magnitude, nm, mpd: "
-        "rivals that choose by other means, see docs/methods.md; lowrank: each matrix a product of two factors, with as many weights as the density leaves; "
-        "small: dense, narrower, with as many"
+        description="dense: fully connected; cgs: coarse-grain sparse; hcgs: on two levels; guided, guided_gradient, block_magnitude, group_lasso, dynamic, "
+        "magnitude, nm, mpd: rivals that choose by other means, see docs/methods.md; lowrank: each matrix a product of two factors, with as many weights as "
+        "the density leaves; small: dense, narrower, with as many"
     )
     hidden: list[Positive] = Field(min_length=1, description="widths of the hidden layers; cells of each layer of an LSTM")
     offsets: list[list[Offset]] = Field(
@@ -273,7 +277,7 @@ class SystemOptions(Options):
     balanced: bool = Field(
         True,
         exclude_if=bool,
-        description="as many blocks in every block row; false: blocks anywhere in the matrix (cgs, guided, block_magnitude, group_lasso), for comparison",
+        description="as many blocks in every block row; false: blocks anywhere in the matrix (cgs, and what chooses blocks but dynamic), for comparison",
     )
     dense_input: bool = Field(False, description="keep the first layer dense")
     dense_output: bool = Field(False, description="keep the output layer dense, e.g. the 12 outputs of a keyword network")
@@ -298,7 +302,7 @@ class SystemOptions(Options):
             raise ValueError("a system has coarse blocks if, and only if, its method is hcgs; set coarse to a multiple of block, e.g. 64")
         if self.method == "small" and (isinstance(self.density, list) or self.model == "lstm"):
             raise ValueError("a small system needs one density, and is no LSTM")
-        if self.method not in ("dense", "cgs", "hcgs") and self.model == "lstm":
+        if self.model == "lstm" and self.method not in ("dense", "cgs", "hcgs", *BLOCK_METHODS):
             raise ValueError(f"method {self.method} is for feedforward and tdnn networks; choose cgs, or another model")
         if not self.balanced and (self.method not in CAN_BE_UNBALANCED or self.model == "lstm"):
             raise ValueError(f"balanced = false is for {', '.join(CAN_BE_UNBALANCED)} of feedforward and tdnn networks; remove it")

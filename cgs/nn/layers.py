@@ -14,13 +14,13 @@ from pydantic import Field
 from torch import nn
 
 from cgs.base.errors import ShapeError
-from cgs.base.options import BlockWidth, Fraction, Method, Options, Positive, Share, each
+from cgs.base.options import BLOCK_METHODS, BlockWidth, Fraction, Method, Options, Positive, Share, each
 from cgs.sparse.hierarchy import draw_hierarchical_mask
 from cgs.sparse.layer import BlockSparseLinear
 from cgs.sparse.lowrank import LowRankLinear, rank_of
 from cgs.sparse.mask import BlockMask, draw_mask, layer_seed
 from cgs.sparse.masked import MaskedLinear
-from cgs.sparse.pruning import BLOCK_METHODS, PRUNED, Pruner, block_mask
+from cgs.sparse.pruning import PRUNED, Pruner, block_mask
 
 Matrix = nn.Linear | BlockSparseLinear
 Layer = Matrix | LowRankLinear

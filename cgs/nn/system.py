@@ -22,6 +22,7 @@ from cgs.nn.lstm import LstmSpec
 from cgs.nn.network import Network, build_network, save_network
 from cgs.nn.tdnn import TdnnSpec
 from cgs.nn.train import Examples, train
+from cgs.sparse.mask import check_density
 
 INPUT_OFFSETS = (-2, -1, 0, 1, 2)
 """Frames that an LSTM's first layer sees where its system does not say: enough inputs for a choice of blocks."""
@@ -97,7 +98,7 @@ def narrowed(of_width: Callable[[tuple[int, ...]], Spec], hidden: list[int], den
         of_width: makes a network of given widths.
         hidden: widths of the whole network.
         density: share of its weights.
-    Raises: ConfigError: layers of one unit are too many weights.
+    Raises: ConfigError: layers of one unit are too many weights, or no widths come near the density.
     """
 
     def n_weights(spec: Spec) -> int:
@@ -110,7 +111,9 @@ def narrowed(of_width: Callable[[tuple[int, ...]], Spec], hidden: list[int], den
     fitting = [n for n in range(1, widest + 1) if n_weights(of_width(scaled(n / widest))) <= allowed]
     if not fitting:
         raise ConfigError(f"density {density:g}: no network so small has hidden layers", "choose a higher density")
-    return of_width(scaled(fitting[-1] / widest))
+    narrow = of_width(scaled(fitting[-1] / widest))
+    check_density(density, n_weights(narrow) * density / allowed, f"a narrow network, hidden layers of {', '.join(map(str, narrow.hidden))}")
+    return narrow
 
 
 def view_of(system: SystemOptions, options: TrainOptions) -> View:

@@ -189,9 +189,9 @@ def _learn(
         set_rates(optimiser, network, options, epoch + step / len(parts))
         optimiser.zero_grad()
         totals.add(gradients(network, examples, part, data.objective, options.matmul, members))
+        pruner.before_step(epoch * len(parts) + step, options.epochs * len(parts))
         if options.max_gradient_norm:
             torch.nn.utils.clip_grad_norm_(network.parameters(), options.max_gradient_norm)
-        pruner.before_step(epoch * len(parts) + step, options.epochs * len(parts))
         optimiser.step()
         pruner.after_step()
     totals.look()

@@ -5,11 +5,13 @@ ones shows in the index, which takes fewer bits a block, and in the inputs that 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from cgs.base.errors import ConfigError
 from cgs.base.units import block_size
-from cgs.sparse.mask import BlockMask, draw_mask, keep_per_row, layer_seed
+from cgs.sparse.mask import BlockMask, check_density, draw_mask, keep_per_row, layer_seed
 
 
 def draw_hierarchical_mask(
@@ -35,7 +37,7 @@ def draw_hierarchical_mask(
     size = block_size(block, block_in)
     if coarse % block or coarse % block_in or coarse <= max(block, block_in):
         raise ConfigError(f"coarse block {coarse} and block {size}", "make the coarse one a multiple of the other, e.g. 64 and 16")
-    outer = density**0.5 if coarse_density is None else coarse_density
+    outer = math.sqrt(density) if coarse_density is None else coarse_density
     inner, fine, fine_in = density / outer, coarse // block, coarse // block_in
     if not 0 < inner <= 1:
         raise ConfigError(f"coarse_density {outer:g} at density {density:g}", "choose one between the density and 1")
@@ -51,7 +53,9 @@ def draw_hierarchical_mask(
                                   "choose a coarse block that divides the inputs")
             inside = _draw_inside(width, coarse, (block, block_in), keep, layer_seed(seed, row * above.n_block_columns + column))
             kept[row * fine : row * fine + height, place * keep : (place + 1) * keep] = column * fine_in + inside[:height]
-    return BlockMask(n_out, n_in, block, np.sort(kept, axis=1), seed, block_in)
+    mask = BlockMask(n_out, n_in, block, np.sort(kept, axis=1), seed, block_in)
+    check_density(density, mask.density, f"a {n_out} x {n_in} layer in blocks of {size} in {coarse}")
+    return mask
 
 
 def _draw_inside(width: int, coarse: int, sides: tuple[int, int], keep: int, seed: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from cgs.base.errors import ConfigError
+from cgs.sparse.mask import check_density
 
 
 def rank_of(n_out: int, n_in: int, density: float) -> int:
@@ -18,12 +19,13 @@ def rank_of(n_out: int, n_in: int, density: float) -> int:
     Args:
         n_out, n_in: shape of the matrix.
         density: share of its weights, as it is written: 0.1 is a tenth.
-    Raises: ConfigError: not even rank 1 has so few.
+    Raises: ConfigError: not even rank 1 has so few, or no rank comes near.
     """
     rank = Fraction(str(density)) * n_out * n_in // (n_out + n_in)
     if rank < 1:
         told = f"lowrank: density {density:g} of a {n_out} x {n_in} matrix, whose factors of rank 1 are {(n_out + n_in) / (n_out * n_in):.3g} of it"
         raise ConfigError(told, "choose a higher density, or keep the matrix whole (dense_input, dense_output, or a density of 1 in a list)")
+    check_density(density, int(rank) * (n_out + n_in) / (n_out * n_in), f"lowrank: a {n_out} x {n_in} matrix")
     return int(rank)
 
 

@@ -205,6 +205,19 @@ def keep_per_row(n_out: int, n_in: int, block: int, density: float, block_in: in
     return keep
 
 
+def check_density(density: float, got: float, what: str) -> None:
+    """Refuse what comes out too far from what was asked for.
+
+    Args:
+        density: asked for.
+        got: share of the weights that is kept.
+        what: of which layer or network, for the message.
+    Raises: ConfigError: further than `DENSITY_TOLERANCE`.
+    """
+    if abs(got - density) > DENSITY_TOLERANCE * density:
+        raise ConfigError(f"density {density:g} of {what}: {got:.3g} is what its sizes allow", f"ask for a little over {got:.3g}, or choose other sizes")
+
+
 def layer_seed(seed: int, layer: int) -> int:
     """Seed of one layer's mask, from a network's seed: the first 8 bytes of a SHA-256, so layers are unrelated."""
     return int.from_bytes(hashlib.sha256(f"block mask of layer {layer}, seed {seed}".encode("ascii")).digest()[:8], "little")

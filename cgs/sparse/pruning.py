@@ -6,12 +6,14 @@ end with is a `BlockMask` and is stored, computed and built as coarse-grain spar
 they, and cgs itself, then keep blocks anywhere in the matrix and stay a `MaskedLinear`.
 
 guided          trained dense for `WARM_UP` of the training, then the blocks of the largest norm of each block row.
+guided_gradient the same, of the norm of weights times gradients of that step: what the loss would lose with them, to first order
+                (Molchanov and others 2019, arXiv 1906.10771, by blocks).
 block_magnitude blocks of the largest norm, fewer and fewer of them by a cubic schedule (Narang, Undersander, Diamos 2017,
                 arXiv 1711.02782, with the schedule of Zhu and Gupta 2017, arXiv 1710.01878).
 group_lasso     the same choice at `SETTLED`, after training with a penalty on the norms of the blocks (Wen and others 2016,
                 arXiv 1608.03665; proximal steps scaled to the weights, so that the penalty has no unit to tune).
 dynamic         blocks drawn at random; those of the smallest norm are dropped and those of the largest gradient grow, in each
-                block row, less and less often (RigL: Evci and others 2020, arXiv 1911.11134, by blocks).
+                block row, fewer and fewer (RigL: Evci and others 2020, arXiv 1911.11134, by blocks).
 magnitude       single weights by the cubic schedule (Zhu and Gupta 2017), ranked within each layer.
 nm              N of every M weights of a row, N = density * M, after `WARM_UP` of dense training (Mishra and others 2021,
                 arXiv 2104.08378).
@@ -20,6 +22,7 @@ mpd             a block-diagonal matrix whose rows and columns are permuted at r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -27,14 +30,14 @@ import numpy as np
 import torch
 
 from cgs.base.errors import ConfigError
+from cgs.base.options import BLOCK_METHODS
 from cgs.base.units import block_size
-from cgs.sparse.mask import BlockMask, SplitMix64, draw_mask, keep_per_row, layer_seed
+from cgs.sparse.mask import BlockMask, SplitMix64, check_density, draw_mask, keep_per_row, layer_seed
 from cgs.sparse.masked import MaskedLinear
 
 if TYPE_CHECKING:
     from torch import nn
 
-BLOCK_METHODS = ("guided", "block_magnitude", "group_lasso", "dynamic")
 WEIGHT_METHODS = ("magnitude", "nm", "mpd")
 PRUNED = BLOCK_METHODS + WEIGHT_METHODS
 """Methods whose layers are trained as `MaskedLinear`."""
@@ -47,7 +50,7 @@ SETTLED = 0.5
 UPDATES = 40
 """Changes of a mask, at most, up to there."""
 REGROWN = 0.3
-"""Share of the blocks of a row exchanged in the first update of "dynamic", falling to none as half a cosine."""
+"""Share of the blocks of a row exchanged in the first update of "dynamic", falling to none as half a cosine; fractions of a block add up."""
 PENALTY = 1.0
 """Of group lasso: what a block's norm has lost by `SETTLED`, as a multiple of the mean norm, if the gradient never resists."""
 
@@ -80,19 +83,22 @@ class Pruner:
         return not self._open
 
     def before_step(self, step: int, n_steps: int) -> None:
-        """Change the masks that it is time to change; call with the gradients of a step, before it is made.
+        """Change the masks that it is time to change, and make the gradients of weights that are not kept zero: no norm and no moment of the
+        optimiser knows of them. Call with the gradients of a step, before it is made.
 
         Args:
             step: of the whole training, from 0.
             n_steps: of the whole training.
         """
         update = _updates_by(step, n_steps)
-        if not self._open or (step and update == _updates_by(step - 1, n_steps)):
-            return
-        for pruned in self._open:
-            if pruned.update(step / n_steps, update == UPDATES):
-                pruned.layer.settled.fill_(True)
-        self._open = [pruned for pruned in self._open if not pruned.layer.settled]
+        if self._open and not (step and update == _updates_by(step - 1, n_steps)):
+            for pruned in self._open:
+                if pruned.update(step / n_steps, update):
+                    pruned.layer.settled.fill_(True)
+            self._open = [pruned for pruned in self._open if not pruned.layer.settled]
+        for layer in self.layers:
+            if layer.weight.grad is not None:
+                layer.weight.grad.masked_fill_(~layer.kept, 0.0)
 
     def after_step(self) -> None:
         """Make zero what the optimiser gave to weights that are not kept."""
@@ -117,6 +123,8 @@ class _Pruned:
             self.keep = keep_per_row(n_out, n_in, block, density, block_in)
         if method == "nm" and abs(block * density - round(block * density)) > 1e-6:
             raise ConfigError(f"nm: {density:g} of every {block} weights is no whole number", "choose a block (M) of which the density is a whole number")
+        if method in WEIGHT_METHODS:
+            check_density(density, share_kept(method, n_out, n_in, block, density), f"{method}: a {n_out} x {n_in} layer")
         if method == "dynamic" and layer.kept.all():
             _start_sparse(layer, torch.from_numpy(draw_mask(n_out, n_in, block, density, seed, block_in).to_dense()))
         if method == "mpd" and layer.kept.all():
@@ -125,40 +133,47 @@ class _Pruned:
             shape = -(-n_out // block), -(-n_in // block_in)
             _start_sparse(layer, self._spread(torch.from_numpy(scattered_blocks(shape, self.keep, seed))))
 
-    def update(self, done: float, ends: bool) -> bool:
-        """Change the mask; returns True where it was the last time."""
+    def update(self, done: float, number: int) -> bool:
+        """Change the mask for the time of a number, `UPDATES` being the last; returns True where it changes no more."""
         if self.method in STATIC:
             return True
-        rule: Callable[[float, bool], bool] = getattr(self, f"_{self.method}")
+        rule: Callable[[float, int], bool] = getattr(self, f"_{self.method}")
         with torch.no_grad():
-            return rule(done, ends)
+            return rule(done, number)
 
-    def _guided(self, done: float, ends: bool) -> bool:
-        if done < WARM_UP and not ends:
+    def _guided(self, done: float, number: int) -> bool:
+        return self._choose_once(self.layer.weight, done, number)
+
+    def _guided_gradient(self, done: float, number: int) -> bool:
+        grad = self.layer.weight.grad
+        return self._choose_once(self.layer.weight if grad is None else self.layer.weight * grad, done, number)
+
+    def _choose_once(self, worth: torch.Tensor, done: float, number: int) -> bool:
+        if done < WARM_UP and number < UPDATES:
             return False
-        self._keep_blocks(self._norms(self.layer.weight), self.keep)
+        self._keep_blocks(self._norms(worth), self.keep)
         return True
 
-    def _block_magnitude(self, done: float, ends: bool) -> bool:
+    def _block_magnitude(self, done: float, number: int) -> bool:
+        ends = number == UPDATES
         norms = self._norms(self.layer.weight)
         n_columns = norms.shape[1]
         self._keep_blocks(norms, self.keep if ends else max(self.keep, round(n_columns * cubic(done, self.keep / n_columns))))
         return ends
 
-    def _group_lasso(self, done: float, ends: bool) -> bool:
+    def _group_lasso(self, done: float, number: int) -> bool:
         norms = self._norms(self.layer.weight)
-        if ends:
+        if number == UPDATES:
             self._keep_blocks(norms, self.keep)
             return True
         shrunk = (1 - PENALTY / UPDATES * norms.mean() / norms.clamp(min=1e-12)).clamp(min=0)
         self.layer.weight.mul_(self._spread(shrunk))
         return False
 
-    def _dynamic(self, done: float, ends: bool) -> bool:
-        grad = self.layer.weight.grad
-        n_moved = int(self.keep * REGROWN * 0.5 * (1 + np.cos(np.pi * done / SETTLED)))
-        if ends or grad is None or not n_moved:
-            return ends
+    def _dynamic(self, done: float, number: int) -> bool:
+        grad, n_moved = self.layer.weight.grad, moved_by(self.keep, number + 1) - moved_by(self.keep, number)
+        if number == UPDATES or grad is None or not n_moved:
+            return number == UPDATES
         kept = self._norms(self.layer.kept.float()) > 0
         norms = self._norms(self.layer.weight).masked_fill(~kept, -1.0)
         staying = norms.argsort(dim=1, descending=True, stable=True)[:, : self.keep - n_moved]
@@ -166,15 +181,16 @@ class _Pruned:
         self._keep_blocks(wanted, self.keep)
         return False
 
-    def _magnitude(self, done: float, ends: bool) -> bool:
+    def _magnitude(self, done: float, number: int) -> bool:
+        ends = number == UPDATES
         share = self.density if ends else cubic(done, self.density)
         size = self.layer.weight.abs().flatten()
         chosen = size.argsort(descending=True, stable=True)[: max(1, round(share * len(size)))]
         self.layer.keep(torch.zeros_like(size, dtype=torch.bool).index_fill_(0, chosen, True).view(self.shape))
         return ends
 
-    def _nm(self, done: float, ends: bool) -> bool:
-        if done < WARM_UP and not ends:
+    def _nm(self, done: float, number: int) -> bool:
+        if done < WARM_UP and number < UPDATES:
             return False
         n_out, n_in = self.shape
         padding = -n_in % self.block
@@ -207,6 +223,11 @@ def cubic(done: float, density: float) -> float:
     return density + (1 - density) * (1 - min(done / SETTLED, 1.0)) ** 3
 
 
+def moved_by(keep: int, number: int) -> int:
+    """Blocks of a row of `keep` that "dynamic" has exchanged before an update of a number, from 0: whole ones of the sum of all updates' shares."""
+    return round(keep * REGROWN * sum(0.5 * (1 + math.cos(math.pi * n / UPDATES)) for n in range(number)))
+
+
 def permuted_diagonal(n_out: int, n_in: int, density: float, seed: int) -> np.ndarray:
     """(n_out, n_in) bool: a block-diagonal matrix of 1 / density blocks, rows and columns in a random order.
 
@@ -222,6 +243,19 @@ def permuted_diagonal(n_out: int, n_in: int, density: float, seed: int) -> np.nd
         random.shuffle(order)
         groups.append(np.array(order) * n_blocks // size)
     return groups[0][:, None] == groups[1][None, :]
+
+
+def share_kept(method: str, n_out: int, n_in: int, block: int, density: float) -> float:
+    """Share of the weights of a matrix with which a method of `WEIGHT_METHODS` ends; see `Pruner`."""
+    if method == "nm":
+        n_whole, rest = divmod(n_in, block)
+        n_kept = round(block * density)
+        return (n_whole * n_kept + min(n_kept, rest)) / n_in
+    if method == "mpd":
+        n_blocks = round(1 / density)
+        sides = [np.bincount(np.arange(size) * n_blocks // size) for size in (n_out, n_in)]
+        return float(sides[0] @ sides[1]) / (n_out * n_in)
+    return max(1, round(density * n_out * n_in)) / (n_out * n_in)
 
 
 def scattered_blocks(shape: tuple[int, int], keep: int, seed: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from cgs.nn.system import network_spec
 torch.set_num_threads(1)
 DENSE = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, seed=5)
 CGS = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, method="cgs", density=0.25, block=4, dense_output=True, seed=5)
-LOWRANK = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, method="lowrank", density=0.25, seed=5)
+LOWRANK = NetworkSpec(n_in=33, hidden=(32, 32), n_out=10, method="lowrank", density=0.27, seed=5)
 RECTANGLES = CGS.model_copy(update={"block": (2, 8, 1), "block_in": (8, 4, 0)})
 
 

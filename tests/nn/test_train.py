@@ -138,19 +138,6 @@ def test_the_mean_of_the_last_epochs_is_kept_where_it_is_better(tmp_path, monkey
         assert torch.allclose(tensor.double(), mean if better else seen[1][name].double(), atol=1e-6)
 
 
-def test_a_dropped_weight_does_not_exist_in_a_mean(tmp_path, monkeypatch):
-    evaluate = train_module.evaluate
-    losses = iter([4.0, 3.0, 2.0, 1.0])
-    monkeypatch.setattr(train_module, "evaluate", lambda *args: (next(losses), evaluate(*args)[1]))
-    options = OPTIONS.model_copy(update={"epochs": 3, "average": 3})
-    network = build_network(spec())
-    dropped = [layer.to_dense() == 0 for layer in network.layers[:2]]
-    kept = [layer.kept.clone() for layer in network.layers[:2]]
-    assert train(network, examples(), options, 1, tmp_path).averaged == 3
-    for layer, zero, blocks in zip(network.layers, dropped, kept, strict=False):
-        assert not layer.to_dense()[zero].any() and float(zero.float().mean()) > 0.7 and torch.equal(layer.kept, blocks)
-
-
 def test_gradients_are_scaled_down_to_the_norm(tmp_path, monkeypatch):
     norms = {0.0: [], 0.05: []}
     step = torch.optim.AdamW.step

@@ -61,6 +61,12 @@ def test_sides_that_do_not_fit_are_told(coarse: int, block: int, density: float,
     assert told in f"{caught.value.message} {caught.value.remedy}"
 
 
+def test_levels_that_come_near_their_densities_may_be_far_from_the_whole() -> None:
+    """2 of 7 large blocks for a quarter, 2 of 4 small ones for 0.4: either is close, their product is not."""
+    with pytest.raises(ConfigError, match=r"density 0.1 of a 512 x 440 layer in blocks of 16 in 64: 0.142 is what its sizes allow"):
+        draw_hierarchical_mask(512, 440, 64, 16, 0.1, 1, 0.25)
+
+
 def test_it_is_a_block_mask_like_any_other() -> None:
     mask = draw_hierarchical_mask(128, 128, 32, 8, 1 / 16, 1)
     assert mask.kept.shape == (16, 1) and np.count_nonzero(mask.to_dense()) == 128 * 128 // 16

@@ -27,10 +27,10 @@ RANKS = [4, 5, 2]  # of 33 x 32 at most 0.3 * 1056 = 316.8 weights, 4 * 65 = 260
 def test_the_rank_is_the_largest_of_all_that_are_tried(n_out: int, n_in: int, thousandths: int) -> None:
     density, allowed = thousandths / 1000, Decimal(thousandths) / 1000 * n_out * n_in
     fitting = [rank for rank in range(1, 61) if rank * (n_in + n_out) <= allowed]
-    if fitting:
+    if fitting and fitting[-1] * (n_in + n_out) * 4 >= allowed * 3:
         assert rank_of(n_out, n_in, density) == fitting[-1] < min(n_out, n_in)
-    else:
-        with pytest.raises(ConfigError, match=rf"^lowrank: density {density:g} of a {n_out} x {n_in} matrix"):
+    else:  # none at all, or none that comes within a quarter of the density
+        with pytest.raises(ConfigError, match=rf"density {density:g} of .*a {n_out} x {n_in} matrix"):
             rank_of(n_out, n_in, density)
 
 

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgs.base.errors import ConfigError, FormatError
-from cgs.base.options import CAN_BE_UNBALANCED, TrainOptions
+from cgs.base.options import BLOCK_METHODS, CAN_BE_UNBALANCED, TrainOptions
 from cgs.nn.data import make_frames
 from cgs.nn.feedforward import NetworkSpec
 from cgs.nn.network import build_network, load_network, save_network
 from cgs.nn.train import Examples, train
 from cgs.sparse.layer import BlockSparseLinear
 from cgs.sparse.masked import MaskedLinear
-from cgs.sparse.pruning import BLOCK_METHODS, PRUNED, SETTLED, Pruner, block_mask, cubic, permuted_diagonal, scattered_blocks
+from cgs.sparse.pruning import PRUNED, SETTLED, UPDATES, Pruner, block_mask, cubic, moved_by, permuted_diagonal, scattered_blocks
 
 OPTIONS = TrainOptions(epochs=4, minibatch=32, left_context=0, right_context=0, dropout=0.0, average=2, patience=1, matmul="float32")
 SIDE = {"nm": 4, "magnitude": 1, "mpd": 1}
@@ -203,6 +203,14 @@ def test_magnitude_agrees_with_torch_ao() -> None:
     theirs = model[0].parametrizations.weight[0].mask.numpy().astype(bool)
     norms = np.square(weight.reshape(16, 4, 4)).sum(axis=2)
     assert theirs.sum() == 64 and norms[theirs[:, ::4]].min() >= norms[~theirs[:, ::4]].max(), "theirs keep the blocks of the largest norm over the matrix"
+    single = WeightNormSparsifier(sparsity_level=0.75, sparse_block_shape=(1, 1), zeros_per_block=1)
+    model = torch.nn.Sequential(torch.nn.Linear(16, 16))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.from_numpy(weight))
+    single.prepare(model, [{"tensor_fqn": "0.weight"}])
+    single.step()
+    theirs = model[0].parametrizations.weight[0].mask.numpy().astype(bool)
+    np.testing.assert_array_equal(one_layer("magnitude", weight, 1, 0.25).kept.numpy(), theirs)
     pairs = WeightNormSparsifier(sparsity_level=1.0, sparse_block_shape=(1, 4), zeros_per_block=3)
     model = torch.nn.Sequential(torch.nn.Linear(16, 16))
     with torch.no_grad():
@@ -218,12 +226,58 @@ def test_magnitude_agrees_with_torch_ao() -> None:
 def test_n_of_every_m_weights_are_the_largest(n_out: int, n_in: int, pattern: tuple[int, float]) -> None:
     m, density = pattern
     weight = np.random.default_rng(n_in).standard_normal((n_out, n_in))
+    expected = sum(min(round(m * density), n_in - start) for start in range(0, n_in, m)) / n_in
+    if expected > 1.25 * density:
+        with pytest.raises(ConfigError, match=f"density {density:g} of nm"):
+            one_layer("nm", weight, m, density)
+        return
     kept = one_layer("nm", weight, m, density).kept.numpy()
+    assert kept.mean() == pytest.approx(expected)
     for row, row_kept in zip(np.abs(weight), kept, strict=True):
         for start in range(0, n_in, m):
             group, chosen = row[start : start + m], row_kept[start : start + m]
             assert chosen.sum() == min(round(m * density), len(group))
             assert not chosen.any() or chosen.all() or group[chosen].min() > group[~chosen].max()
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3, 5])
+def test_dynamic_rows_of_few_blocks_move_too(keep: int) -> None:
+    """A share of 0.3 of one, two or three blocks is less than one: fractions add up from update to update."""
+    layer, random = MaskedLinear(64, 64), torch.Generator().manual_seed(1)
+    pruner, moved = Pruner([layer], "dynamic", [(4, 4)], [keep / 16], 1), torch.zeros(16, dtype=torch.int64)
+    for step in range(200):
+        layer.weight.grad = torch.randn(layer.weight.shape, generator=random)
+        before = layer.kept.clone()
+        pruner.before_step(step, 200)
+        moved += (layer.kept & ~before)[::4, ::4].sum(dim=1)
+        assert (layer.kept[::4, ::4].sum(dim=1) == keep).all()
+    assert pruner.settled and (moved > 3 * keep).all() and (moved <= moved_by(keep, UPDATES)).all()
+
+
+def test_what_is_not_kept_has_no_gradient_when_the_step_is_made() -> None:
+    layer = MaskedLinear(16, 16)
+    pruner = Pruner([layer], "mpd", [(1, 1)], [0.25], 1)
+    layer.weight.grad = torch.ones(16, 16)
+    pruner.before_step(0, 10)
+    assert torch.equal(layer.weight.grad, layer.kept.float()) and layer.kept.sum() == 64
+
+
+def test_guided_by_gradient_keeps_the_blocks_that_the_loss_would_miss() -> None:
+    layer, rng = MaskedLinear(16, 12, torch.Generator().manual_seed(1)), np.random.default_rng(3)
+    pruner = Pruner([layer], "guided_gradient", [(4, 4)], [0.5], 1)
+    for step in range(30):
+        layer.weight.grad = torch.from_numpy(rng.standard_normal((12, 16)).astype(np.float32))
+        before, grad = (layer.weight.detach().numpy().copy(), layer.weight.grad.numpy().copy())
+        pruner.before_step(step, 100)
+        pruner.after_step()
+        assert layer.kept.all() == (step < 20), "dense for a fifth of the training"
+        if step == 20:
+            worth = np.square(before * grad).reshape(3, 4, 4, 4).sum(axis=(1, 3))
+            wanted = np.zeros((3, 4), dtype=bool)
+            np.put_along_axis(wanted, np.argsort(-worth, axis=1)[:, :2], True, axis=1)
+            np.testing.assert_array_equal(layer.kept.numpy(), wanted.repeat(4, 0).repeat(4, 1))
+            assert not np.array_equal(wanted, np.argsort(np.argsort(np.square(before).reshape(3, 4, 4, 4).sum(axis=(1, 3)), axis=1), axis=1) >= 2)
+    assert pruner.settled
 
 
 def test_dynamic_blocks_grow_where_the_gradient_is_large() -> None:
@@ -260,6 +314,8 @@ def test_cubic_schedule_falls_from_all_to_the_density() -> None:
 def test_odd_densities_and_altered_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nm: 0.3 of every 4 weights"):
         Pruner([MaskedLinear(8, 8)], "nm", [(4, 4)], [0.3], 1)
+    with pytest.raises(ConfigError, match=r"density 0.25 of nm: a 8 x 9 layer: 0.333"):
+        Pruner([MaskedLinear(9, 8)], "nm", [(4, 4)], [0.25], 1)
     with pytest.raises(ConfigError, match="mpd: density 0.3"):
         Pruner([MaskedLinear(8, 8)], "mpd", [(1, 1)], [0.3], 1)
     network = build_network(spec("mpd"))
