@@ -19,6 +19,7 @@ from cgs.report.tables import number
 
 COSTS = ("file_bytes", "power_w")
 """What error is weighed against: bytes of the packed file, W at the reference supply."""
+NO_DIFFERENCE: dict[str, Any] = {"difference": None, "ser_difference": None}
 
 
 def pareto_front(pairs: Sequence[tuple[float, float]]) -> list[int]:
@@ -36,7 +37,7 @@ def pareto_front(pairs: Sequence[tuple[float, float]]) -> list[int]:
 def point_row(exp: Experiment, name: str, seed: int) -> dict[str, Any]:
     """What a finished point came to in the main condition: the packed model.
 
-    Returns: system, seed, task, engine, measure ("wer" or "auc"), value with its interval, float_value of the trained network,
+    Returns: system, seed, task, engine, measure ("wer" or "auc"), value with its interval, float_value of the trained network, ser (of recognition),
         file_bytes, fraction_of_float32 (of the file of the dense float network of that shape), power_w and the powers by node,
         n_weights_kept, train_seconds.
     Raises: DataError: a stage has not been run.
@@ -55,6 +56,7 @@ def point_row(exp: Experiment, name: str, seed: int) -> dict[str, Any]:
         "value": shown[measure],
         "interval": shown[f"{measure}_ci"],
         "float_value": engines["float"][measure],
+        **{second: shown[second] for second in MEASURES[shown["task"]][1:]},
         "file_bytes": shown["file_bytes"],
         "fraction_of_float32": 1 - shown["reduction_vs_float32"],
         "power_w": chips.get(exp.recipe.hardware.nodes[0]),
@@ -84,12 +86,12 @@ def gather(exp: Experiment, sweep: Sweep, impossible: Mapping[str, str], failed:
         impossible: reasons by system.
         failed: reasons by (system, seed).
     Returns: facts of the run, axes, `rows` (one a point: status "done", "not possible", "failed" or "not made", reason, options, what
-        `point_row` says, difference from the dense float network of the same seed, of which fraction_of_float32 is too), `summary` (one a system: means over
-        seeds, whether on a front, difference from the headline), `baselines` by task.
+        `point_row` says, difference and ser_difference from the dense float network of the same seed, of which fraction_of_float32 and kept, the share of
+        its weights that exist, are too), `summary` (one a system: means over seeds, whether on a front, difference from the headline), `baselines` by task.
     Raises: DataError: a file is missing or damaged.
     """
     differences, finished, axes = _differences(exp), exp.chosen or frozenset(), sweep.axes()
-    dense_bytes = {task: _dense_bytes(exp, task) for task in MEASURES}
+    dense = {task: _dense_sizes(exp, task) for task in MEASURES}
     rows = []
     for point in sweep.points:
         for seed in point.seeds:
@@ -98,9 +100,9 @@ def gather(exp: Experiment, sweep: Sweep, impossible: Mapping[str, str], failed:
             if point.name in impossible:
                 row |= {"status": "not possible", "reason": impossible[point.name]}
             elif (point.name, seed) in finished:
-                row |= {"status": "done", "difference": differences.get((point.name, seed))} | point_row(exp, point.name, seed)
-                if row["file_bytes"] and (n_bytes := dense_bytes[row["task"]]):
-                    row["fraction_of_float32"] = row["file_bytes"] / n_bytes
+                row |= {"status": "done", "kept": None} | differences.get((point.name, seed), NO_DIFFERENCE) | point_row(exp, point.name, seed)
+                if row["file_bytes"] and (sizes := dense[row["task"]]):
+                    row |= {"fraction_of_float32": row["file_bytes"] / sizes[0], "kept": row["n_weights_kept"] / sizes[1]}
             else:
                 row |= {"status": "failed" if (point.name, seed) in failed else "not made", "reason": failed.get((point.name, seed), "")}
             rows.append(row)
@@ -122,19 +124,25 @@ def _against_headline(exp: Experiment, sweep: Sweep, summary: list[dict[str, Any
     return summary
 
 
-def _dense_bytes(exp: Experiment, task: str) -> int | None:
-    """Parameters, in 32-bit floats, of the dense network that points are compared with, whatever their own widths; None where none is finished."""
+def _dense_sizes(exp: Experiment, task: str) -> tuple[int, int] | None:
+    """Bytes of all parameters, in 32-bit floats, and weights of the dense network that points are compared with; None where none is finished."""
     packs = [system_unit("7-pack", system, seed) for system, seed in sorted(exp.chosen or ()) if system == exp.recipe.baseline(task)]
-    return 4 * int(read_json(exp.root / packs[0] / "pack.json")["n_weights_dense"]) if packs else None
+    told = read_json(exp.root / packs[0] / "pack.json") if packs else None
+    return (4 * int(told["n_weights_dense"]), int(told["n_weights_kept"])) if told else None
 
 
 def _differences(exp: Experiment) -> dict[tuple[str, int | str], dict[str, Any]]:
-    """{(system, seed or "all"): comparison} of what `point_row` shows, where the dense network of that seed is finished."""
+    """{(system, seed or "all"): difference and ser_difference} of what `point_row` shows, where the dense network of that seed is finished."""
     found = [row for row in collect_rows(exp) if row["condition"] == MAIN and row["method"] != "gmm"]
     rows = [row for row in found if (exp.recipe.baseline(row["task"]), row["seed"]) in (exp.chosen or ())]
     engines = {row["system"]: row["engine"] for row in rows}  # packed after float, where there is one
-    told = [c for c in compare(exp, rows) if c["engine"] == engines[c["system"]] and c["measure"] == MEASURES[c["task"]][0]]
-    return {(c["system"], c["seed"]): {key: c[key] for key in ("baseline", "difference", "interval", "verdict")} for c in told}
+    told: dict[tuple[str, int | str], dict[str, Any]] = {}
+    for c in compare(exp, rows):
+        if c["engine"] == engines[c["system"]]:
+            key = "ser_difference" if c["measure"] == "ser" else "difference"
+            mine = told.setdefault((c["system"], c["seed"]), dict(NO_DIFFERENCE))
+            mine[key] = {key: c[key] for key in ("baseline", "difference", "interval", "verdict")}
+    return told
 
 
 def _baseline(exp: Experiment, task: str) -> dict[str, Any] | None:
@@ -152,10 +160,11 @@ def _summary(rows: Sequence[Mapping[str, Any]], differences: Mapping[tuple[str, 
     told = []
     for system, group in groups.items():
         first, values = group[0], [row["value"] for row in group]
-        entry = {key: first[key] for key in ("system", "network", "task", "engine", "measure", "options", "fraction_of_float32")}
+        entry = {key: first[key] for key in ("system", "network", "task", "engine", "measure", "options")}
         entry |= {"n_seeds": len(group), "value": {"mean": statistics.fmean(values), "min": min(values), "max": max(values)}}
-        entry |= {cost: None if first[cost] is None else statistics.fmean(row[cost] for row in group) for cost in COSTS}
-        entry["difference"] = differences.get((system, ALL_SEEDS if len(group) > 1 else first["seed"]))
+        meant = [key for key in (*COSTS, "fraction_of_float32", "kept", "ser") if key in first]
+        entry |= {key: None if first[key] is None else statistics.fmean(row[key] for row in group) for key in meant}
+        entry |= differences.get((system, ALL_SEEDS if len(group) > 1 else first["seed"]), NO_DIFFERENCE)
         told.append(entry | {"on_front": {cost: False for cost in COSTS}})
     for task in {entry["task"] for entry in told}:
         for cost in COSTS:

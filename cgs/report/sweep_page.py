@@ -17,7 +17,10 @@ NOTES = (
     "A point is on a front if no other one is as good in error and cost and better in one of them; fronts are drawn through means over seeds, "
     "so near neighbours on them may well be in the other order with other seeds.",
     "Differences are from the dense network in 32-bit floats of the same seed, paired over the same utterances, in points of a hundred.",
+    "Weights kept and shares of float32 are of that dense network too.",
 )
+
+COST_COLUMNS = ("weights kept, %", "file", "of dense float32, %", "power")
 
 
 def sweep_tables(results: Mapping[str, Any]) -> list[Table]:
@@ -66,7 +69,7 @@ def _score(results: Mapping[str, Any], task: str) -> str:
 
 def _costs(row: Mapping[str, Any]) -> list[str]:
     size = [DASH, DASH] if row["file_bytes"] is None else [file_size(row["file_bytes"]), percent(row["fraction_of_float32"])]
-    return [*size, DASH if row["power_w"] is None else with_prefix(row["power_w"], "W")]
+    return [DASH if row["kept"] is None else percent(row["kept"]), *size, DASH if row["power_w"] is None else with_prefix(row["power_w"], "W")]
 
 
 def _means(results: Mapping[str, Any], task: str, kind: str) -> Table:
@@ -80,11 +83,13 @@ def _means(results: Mapping[str, Any], task: str, kind: str) -> Table:
             axes = [shown_value(entry["options"][axis]) for axis in results["axes"]]
             difference = sentence(entry["difference"]) if entry["difference"] else DASH
             rivalry = [sentence(entry["against_headline"]) if entry["against_headline"] else DASH] if headline else []
-            rows.append([entry["system"], *axes, str(entry["n_seeds"]), spread, difference, *rivalry, *_costs(entry), ", ".join(fronts) or DASH])
+            sentences = [percent(entry["ser"]), sentence(entry["ser_difference"]) if entry["ser_difference"] else DASH] if task == "asr" else []
+            scores = [spread, difference, *rivalry, *sentences]
+            rows.append([entry["system"], *axes, str(entry["n_seeds"]), *scores, *_costs(entry), ", ".join(fronts) or DASH])
     baseline = results["baselines"].get(task)
     against = f"Against: {baseline['system']} in 32-bit floats, {form(baseline['float_value'])}, mean of {baseline['n_seeds']}. " if baseline else ""
-    differences = ["against dense float", *(["against the headline"] if headline else [])]
-    header = ["system", *results["axes"], "seeds", _score(results, task), *differences, "file", "of dense float32, %", "power", "on the front of"]
+    differences = ["against dense float", *(["against the headline"] if headline else []), *(["SER, %", "SER against dense float"] if task == "asr" else [])]
+    header = ["system", *results["axes"], "seeds", _score(results, task), *differences, *COST_COLUMNS, "on the front of"]
     against += f"The headline: {headline}; what is worse than it is said to be worse. " if headline else ""
     return Table(f"Over seeds: {kind}", header, rows, f"Mean, and smallest to largest. {against}{_power(results)}, network only.")
 
@@ -97,6 +102,8 @@ def _points(results: Mapping[str, Any], task: str, kind: str) -> Table:
             axes = [shown_value(row["options"][axis]) for axis in results["axes"]]
             difference = sentence(row["difference"]) if row["difference"] else DASH
             scores = [with_interval(row["value"], row["interval"], form), form(row["float_value"]), difference]
+            scores += [percent(row["ser"])] if task == "asr" else []
             rows.append([row["system"], str(row["seed"]), *axes, *scores, *_costs(row)])
-    header = ["system", "seed", *results["axes"], _score(results, task), "before packing", "against dense float", "file", "of dense float32, %", "power"]
+    scores = [_score(results, task), "before packing", "against dense float", *(["SER, %"] if task == "asr" else [])]
+    header = ["system", "seed", *results["axes"], *scores, *COST_COLUMNS]
     return Table(f"Every point: {kind}", header, rows, f"Test set. Brackets: {100 * results['confidence']:g} % bootstrap intervals.")

@@ -58,7 +58,8 @@ def packed_model(exp: Experiment, system: str, seed: int) -> PackedModel:
     made = []
     for index, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
         made.append(layer(n_in, n_out, 0 if index == last and options.dense_output else block, options.bits, index == last, generator))
-    return PackedModel(tuple(made), {"system": system, "features": {"kind": "fbank", "left": 0, "right": 0}})
+    facts = {"system": system, "note": "x" * 8 * seed, "features": {"kind": "fbank", "left": 0, "right": 0}}
+    return PackedModel(tuple(made), facts)
 
 
 LATTICE = {"beam": 6.0, "search_scale": 0.1, "n_narrowed": 0, "density": 12.34, "oracle_wer": 0.0123, "best_path_wer": 0.4321}

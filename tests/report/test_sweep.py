@@ -59,6 +59,7 @@ def test_a_row_a_point_that_repeats_the_recipes_own(made: Experiment, results: d
     assert status == done | lacking | {("kws_cgs-density0.99", 1): ("not possible", "too full")}
     rows = collect_rows(made)
     compared = [c for c in compare(made, rows) if (c["engine"], c["condition"]) == ("packed", "test") and c["measure"] in ("wer", "auc")]
+    of_sentences = {c["seed"]: c for c in compare(made, rows) if (c["system"], c["engine"], c["condition"], c["measure"]) == ("cgs", "packed", "test", "ser")}
     for row in results["rows"][:2]:
         plain = {r["engine"]: r for r in rows if (r["system"], r["seed"], r["condition"]) == ("cgs", row["seed"], "test")}
         packed = plain["packed"]
@@ -67,8 +68,15 @@ def test_a_row_a_point_that_repeats_the_recipes_own(made: Experiment, results: d
         assert row["fraction_of_float32"] == pytest.approx(1 - packed["reduction_vs_float32"]) and row["options"]["block"] == 4
         expected = next(c for c in compared if (c["system"], c["seed"]) == ("cgs", row["seed"]))
         assert row["difference"] == {key: expected[key] for key in ("baseline", "difference", "interval", "verdict")}
+        assert row["ser"] == packed["ser"] and row["ser_difference"]["interval"] == of_sentences[row["seed"]]["interval"]
+        n_dense = next(r["n_weights_kept"] for r in rows if r["system"] == "dense")
+        assert row["kept"] == packed["n_weights_kept"] / n_dense
     pooled = next(c for c in compared if (c["system"], c["seed"]) == ("cgs", "all"))
     entry = next(e for e in results["summary"] if e["system"] == "cgs")
+    assert results["rows"][0]["file_bytes"] < results["rows"][1]["file_bytes"]
+    for key in ("file_bytes", "power_w", "fraction_of_float32", "kept", "ser"):
+        assert entry[key] == pytest.approx((results["rows"][0][key] + results["rows"][1][key]) / 2), "a mean over seeds"
+    assert entry["ser_difference"]["interval"] == of_sentences["all"]["interval"]
     assert entry["n_seeds"] == 2 and entry["difference"]["interval"] == pooled["interval"] and entry["on_front"] == {"file_bytes": True, "power_w": True}
     assert results["baselines"]["kws"]["system"] == "kws_dense" and json.loads(json.dumps(results)) == results
 
