@@ -12,6 +12,7 @@ import numpy as np
 from cgs.base.errors import ShapeError
 from cgs.quant.cells import GATE, SIGMOID_BITS, TANH_BITS
 from cgs.quant.formats import ACCUMULATOR_BITS, FRACTION_BITS, MAX_SHIFT, FixedPoint
+from cgs.sparse.mask import BlockMask
 
 MAX_BLOCK = 1024
 """Largest side of a block; keeps a reader from making room for a block of which a small matrix uses a corner."""
@@ -76,6 +77,11 @@ class PackedLayer:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "block_in", self.block_in or self.block)
+
+    @property
+    def mask_checksum(self) -> str | None:
+        """Identity of the blocks, that of the trained layer's mask; of W and U of an LSTM side by side; None for a dense layer."""
+        return None if self.kept is None else BlockMask(self.n_out, self.n_in, self.block, self.kept, block_in=self.block_in).checksum
 
     @property
     def n_cells(self) -> int:

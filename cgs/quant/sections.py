@@ -42,11 +42,14 @@ class TwoLevels:
         firsts = self.coarse.repeat(self.side, axis=0)[: len(self.fine)] * self.side
         return (firsts[:, :, None] + self.fine).reshape(len(self.fine), -1)
 
+    def levels(self, n_block_columns: int) -> tuple[bytes, bytes]:
+        """The indices of the coarse blocks, and those of the blocks in them."""
+        n_coarse = -(-n_block_columns // self.side)
+        return pack_bits(self.coarse, (n_coarse - 1).bit_length()), pack_bits(self.fine, (self.side - 1).bit_length())
+
     def encode(self, n_block_columns: int) -> bytes:
         """The bytes of the section."""
-        n_coarse = -(-n_block_columns // self.side)
-        head = np.array([self.side, self.coarse.shape[1]], dtype="<u2").tobytes()
-        return head + pack_bits(self.coarse, (n_coarse - 1).bit_length()) + pack_bits(self.fine, (self.side - 1).bit_length())
+        return np.array([self.side, self.coarse.shape[1]], dtype="<u2").tobytes() + b"".join(self.levels(n_block_columns))
 
 
 def two_levels(kept: np.ndarray, n_block_columns: int) -> TwoLevels | None:

@@ -10,7 +10,7 @@ import numpy as np
 from cgs.quant.model import PackedLayer, PackedModel
 from cgs.quant.packed import encode
 from cgs.quant.precisions import mean_bits
-from cgs.quant.sections import INDEX_FORMS, WEIGHT_FORMS, index_sections, layer_sections, stored_weights, weight_sections
+from cgs.quant.sections import INDEX_FORMS, TWO_LEVELS, WEIGHT_FORMS, Sections, index_sections, layer_sections, stored_weights, two_levels, weight_sections
 
 
 def entropy_bits(layer: PackedLayer) -> float:
@@ -30,9 +30,10 @@ def sizes(model: PackedModel) -> dict[str, Any]:
     Returns: bits (of a weight; the mean over weights, rounded to 0.01, where layers or blocks differ), bits_by_layer (of the integers), activation_bits,
         n_weights_dense (weights and biases of the dense network of this shape, see `PackedModel`), n_weights_kept (weights that exist, without biases: all of a
         dense layer), n_weights_not_zero, weights_bytes, index_bytes, bias_bytes, file_bytes, forms (each layer's "index" and "weights", null where
-        a dense layer has no index), bytes_by_form ("index" and "weights" of all layers, each in that form where a layer has it, else
-        plain), float32_bytes and float64_bytes (of the dense network), reduction_vs_float32 and _float64 (fractions of those, indices,
-        biases, description and checksum of the file counted), entropy_bits_per_weight, entropy_bytes (of the file, were each layer's
+        a dense layer has no index), index_bytes_by_level (of coarse blocks and of the blocks inside, of layers whose index has two levels), bytes_by_form
+        ("index" and "weights" of all layers, each in that form where a layer has it, else plain), float32_bytes and float64_bytes (of the dense
+        network), reduction_vs_float32 and _float64 (fractions of those, indices, biases, description and checksum of the file counted),
+        entropy_bits_per_weight, entropy_bytes (of the file, were each layer's
         weights coded at their entropy and nothing else changed).
     """
     sections = [layer_sections(layer, model.storage) for layer in model.layers]
@@ -53,6 +54,7 @@ def sizes(model: PackedModel) -> dict[str, Any]:
         "bias_bytes": bias_bytes,
         "file_bytes": file_bytes,
         "forms": [{"index": each.index_form if layer.block else None, "weights": each.weight_form} for layer, each in zip(model.layers, sections, strict=True)],
+        "index_bytes_by_level": np.array([_level_bytes(*part) for part in zip(model.layers, sections, strict=True)]).sum(axis=0).tolist(),
         "bytes_by_form": {
             "index": _bytes_by_form([index_sections(layer) for layer in model.layers], INDEX_FORMS),
             "weights": _bytes_by_form([weight_sections(layer) for layer in model.layers], WEIGHT_FORMS),
@@ -70,6 +72,12 @@ def _bytes_by_form(layers: list[dict[str, bytes]], forms: tuple[str, ...]) -> di
     return {form: sum(len(sections.get(form, sections[forms[0]])) for sections in layers) for form in forms}
 
 
+def _level_bytes(layer: PackedLayer, written: Sections) -> tuple[int, int]:
+    levels = two_levels(layer.kept, layer.n_block_columns) if layer.kept is not None and written.index_form == TWO_LEVELS else None
+    coarse, fine = levels.levels(layer.n_block_columns) if levels else (b"", b"")
+    return len(coarse), len(fine)
+
+
 def describe(model: PackedModel) -> dict[str, Any]:
     """What a packed model is, for people: its description, its sizes and each layer's shape and formats."""
     return {**model.meta, **sizes(model), "layers": [_describe_layer(layer, model.storage) for layer in model.layers]}
@@ -84,6 +92,7 @@ def _describe_layer(layer: PackedLayer, storage: str) -> dict[str, Any]:
         "cells": layer.n_cells,
         "block": layer.block,
         "block_in": layer.block_in,
+        "mask_checksum": layer.mask_checksum,
         "kept_per_row": layer.kept_per_row,
         "n_block_columns": layer.n_block_columns,
         "n_weights": layer.n_weights,

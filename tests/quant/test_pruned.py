@@ -17,7 +17,7 @@ from cgs.quant.build import choose_formats, quantise, sample_activations
 from cgs.quant.finetune import engine_difference, pack_network, tuning_options
 from cgs.quant.model import PackedModel
 from cgs.quant.packed import decode, encode
-from cgs.quant.sizes import sizes
+from cgs.quant.sizes import describe, sizes
 from cgs.sparse.masked import MaskedLinear
 
 TRAINING = NnOptions(epochs=4, minibatch=32, learning_rate=3e-3, dropout=0.0, left_context=1, right_context=1)
@@ -63,6 +63,7 @@ def test_rectangles_are_trained_packed_and_read(examples, tmp_path: Path, method
     read, told = decode(encode(packing.model), "x"), sizes(packing.model)
     assert [(layer.block, layer.block_in) for layer in read.layers] == [(block, block_in)] * 2 + [(0, 0)]
     assert [layer.n_weights for layer in read.layers] == [mask.n_weights_kept for mask in network.masks[:2]] + [64 * 5]
+    assert [layer["mask_checksum"] for layer in describe(read)["layers"]] == network.mask_checksums
     assert told["n_weights_kept"] == network.n_weights_kept and 0.4 * told["n_weights_dense"] < told["n_weights_kept"] < 0.65 * told["n_weights_dense"]
     assert engine_difference(read, packing.network, examples) == 0.0
     counts = count_packed(read, 8)
@@ -76,5 +77,6 @@ def test_hierarchical_blocks_are_indexed_in_two_levels():
     told, read = sizes(model), decode(encode(model), "x")
     assert told["forms"][0] == {"index": "two_levels", "weights": "plain"}
     assert told["bytes_by_form"]["index"] == {"plain": 32 * 8 * 5 // 8, "two_levels": 4 + 4 * 2 * 2 // 8 + 32 * 8 * 3 // 8}
+    assert told["index_bytes_by_level"] == [4 * 2 * 2 // 8, 32 * 8 * 3 // 8], "2 of 4 large blocks in 4 rows, 8 of 8 small ones a row"
     np.testing.assert_array_equal(read.layers[0].kept, model.layers[0].kept)
     np.testing.assert_array_equal(read.layers[0].weights, model.layers[0].weights)
