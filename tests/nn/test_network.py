@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cgs.base.errors import ConfigError, FormatError, ShapeError
-from cgs.base.options import SystemOptions, TrainOptions
+from cgs.base.options import NnOptions, SystemOptions, TrainOptions
 from cgs.feats.splice import splice
 from cgs.nn.dropout import relu_dropout
 from cgs.nn.forward import log_posteriors, logits
@@ -128,3 +128,23 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     y.sum().backward()
     assert torch.equal(x.grad, torch.where(y > 0, 1 / 0.75, 0.0))
     assert torch.equal(relu_dropout(x - 0.5, 0.0), torch.relu(x - 0.5))
+
+
+@pytest.mark.parametrize("model", [{}, {"model": "tdnn", "offsets": [[-1, 0, 1], [0, 2]]}], ids=["feedforward", "tdnn"])
+@pytest.mark.parametrize("density", [0.05, 0.25, 0.7])
+def test_a_small_network_is_the_widest_of_no_more_weights(model, density):
+    whole = SystemOptions(task="asr", method="dense", hidden=[96, 48], **model)
+    small = SystemOptions(task="asr", method="small", hidden=[96, 48], density=density, **model)
+    options = NnOptions(left_context=2, right_context=2)
+    specs = [network_spec(system, options, 8, 10, 1) for system in (whole, small)]
+    n_weights, n_kept = (build_network(spec).n_weights for spec in specs)
+    assert specs[1].method == "dense" and 0.75 * density * n_weights <= n_kept <= density * n_weights
+    wide, narrow = specs[1].hidden
+    wider = specs[1].model_copy(update={"hidden": (wide + 1, int(48 * (wide + 1) / 96))})
+    assert narrow == int(48 * wide / 96) and build_network(wider).n_weights > density * n_weights
+
+
+def test_a_small_network_that_comes_near_no_width_is_told():
+    options = NnOptions(left_context=0, right_context=0)
+    with pytest.raises(ConfigError, match=r"density 0.3 of a narrow network, hidden layers of 2, 2: 0.203"):
+        network_spec(SystemOptions(task="asr", method="small", hidden=[8, 8], density=0.3), options, 16, 8, 1)

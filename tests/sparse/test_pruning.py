@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -304,6 +305,11 @@ def test_permuted_diagonal_is_one_block_of_inputs_for_each_output(n_out: int, n_
     groups = {tuple(row) for row in kept.tolist()}
     assert len(groups) == n_blocks and (np.sum(list(groups), axis=0) == 1).all(), "each input belongs to one group of outputs"
     assert abs(kept.sum() - n_out * n_in / n_blocks) <= n_out + n_in
+
+
+def test_a_seed_means_the_same_permutations_everywhere() -> None:
+    kept = permuted_diagonal(12, 20, 0.25, 5)
+    assert hashlib.sha256(np.packbits(kept).tobytes()).hexdigest()[:16] == "4b6f9d2bde48ce18"
 
 
 def test_cubic_schedule_falls_from_all_to_the_density() -> None:
