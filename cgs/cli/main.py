@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cgs.base.errors import CgsError, DiskError
 from cgs.base.jobs import ONE_THREAD
-from cgs.cli import data, decode, export, g2p, hw, transcribe
+from cgs.cli import compare, data, decode, export, g2p, hw, transcribe
 from cgs.cli.recipe import OneLineParser
 
 BROKEN_PIPE = 141
@@ -24,9 +24,9 @@ EPILOG = """Recipes are trained by ./run.sh; this command works with what they m
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    p = OneLineParser(prog="cgs", description="Transcribe recordings and streams with a trained model.", epilog=EPILOG, allow_abbrev=False)
+    p = OneLineParser(prog="cgs", description="Trained models at work: transcribe with them, compare them, look at them as chips.", epilog=EPILOG, allow_abbrev=False)
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (export, transcribe, decode, data, g2p, hw):
+    for module in (export, transcribe, decode, data, compare, g2p, hw):
         module.add_command(commands)
     return p
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from cgs.base.errors import DataError
 from cgs.base.experiment import Experiment, system_unit
-from cgs.base.files import read_lines
+from cgs.base.files import read_json, read_lines
+from cgs.base.recipe import did_you_mean
+from cgs.score.recognition import IntervalOptions
 
 MEASURES = {"asr": ("wer", "ser"), "kws": ("auc",)}
 LOWER_IS_BETTER = ("wer", "ser")
@@ -37,29 +39,50 @@ def compare(exp: Experiment, rows: list[dict[str, Any]]) -> list[dict[str, Any]]
         if baseline is None:
             continue
         for system, engine, condition, seeds in _candidates(rows, task, baseline):
-            pairs = [_pair(exp, (system, engine, seed), (baseline, "float", _partner(exp, baseline, seed)), condition) for seed in seeds]
+            pairs = [_pair(exp.root, (system, engine, seed), (baseline, "float", _partner(exp, baseline, seed)), condition) for seed in seeds]
             groups: list[tuple[int | str, list]] = [(seed, [pair]) for seed, pair in zip(seeds, pairs, strict=True)]
             if len(seeds) > 1:
                 groups.append((ALL_SEEDS, pairs))
             about = {"task": task, "condition": condition, "system": system, "engine": engine, "baseline": baseline}
-            told += [about | {"measure": m, "seed": seed} | _difference(exp, m, group) for m in measures for seed, group in groups]
+            told += [about | {"measure": m, "seed": seed} | _difference(IntervalOptions.of(exp.recipe), m, group) for m in measures for seed, group in groups]
     return told
 
 
-def between(exp: Experiment, task: str, ours: tuple[str, str], theirs: tuple[str, str], seeds: Sequence[int], condition: str) -> dict[str, Any]:
+def between(
+    root: Path, measure: str, ours: tuple[str, str], theirs: tuple[str, str], seeds: Sequence[int], condition: str, intervals: IntervalOptions
+) -> dict[str, Any]:
     """One comparison of two systems, paired by utterance and by seed, and pooled over seeds.
 
     Args:
-        exp: the experiment, whose per-utterance results are read.
-        task: of both.
+        root: the experiment's directory, whose per-utterance results are read.
+        measure: "wer", "ser" or "auc".
         ours, theirs: system and engine ("float", "packed").
         seeds: at least one, of networks that both have.
         condition: of the test.
-    Returns: baseline (their system), difference (ours less theirs), interval and verdict of the first measure of the task.
+        intervals: how they are drawn.
+    Returns: baseline (their system), difference (ours less theirs), interval and verdict.
     Raises: DataError: not scored, or on different utterances.
     """
-    pairs = [_pair(exp, (*ours, seed), (*theirs, seed), condition) for seed in seeds]
-    return {"baseline": theirs[0]} | _difference(exp, MEASURES[task][0], pairs)
+    pairs = [_pair(root, (*ours, seed), (*theirs, seed), condition) for seed in seeds]
+    return {"baseline": theirs[0]} | _difference(intervals, measure, pairs)
+
+
+def scored_seeds(root: Path, ours: tuple[str, str], theirs: tuple[str, str], condition: str) -> tuple[str, list[int]]:
+    """Task of two systems (see `between`) and the seeds that both are scored for. Raises: DataError: a system that is not there, or none in common."""
+    found: list[dict[int, Path]] = []
+    for system, engine in (ours, theirs):
+        folders = {int(path.name.removeprefix("seed")): path for path in (root / "8-decode" / system).glob("seed*")}
+        found.append({seed: path for seed, path in folders.items() if utterances_path(root, system, engine, seed, condition).exists()})
+        if not found[-1]:
+            known = sorted(path.name for path in (root / "8-decode").glob("*") if list(path.glob("seed*")))
+            remedy = did_you_mean(system, known) if system not in known else ""
+            raise DataError(f"{root}: nothing of {system}, {engine}, condition {condition}", remedy or f"decoded: {', '.join(known) or 'none'}")
+    seeds = sorted(found[0].keys() & found[1].keys())
+    tasks = {str(read_json(path / "result.json")["task"]) for side in found for path in side.values()}
+    if not seeds or len(tasks) > 1:
+        told = "no seed in common" if not seeds else "one spots keywords, the other one words"
+        raise DataError(f"{root}: {ours[0]} and {theirs[0]}: {told}", "compare systems of one task, with a seed that both have")
+    return tasks.pop(), seeds
 
 
 def _candidates(rows: list[dict[str, Any]], task: str, baseline: str) -> Iterator[tuple[str, str, str, list[int]]]:
@@ -76,13 +99,13 @@ def _partner(exp: Experiment, baseline: str, seed: int) -> int:
     return seed if seed in seeds else seeds[0]
 
 
-def utterances_path(exp: Experiment, system: str, engine: str, seed: int, condition: str) -> Path:
+def utterances_path(root: Path, system: str, engine: str, seed: int, condition: str) -> Path:
     """File of a network's per-utterance results in one condition."""
-    return exp.root / system_unit("8-decode", system, seed) / f"{engine}.{condition.replace('/', '.')}.jsonl"
+    return root / system_unit("8-decode", system, seed) / f"{engine}.{condition.replace('/', '.')}.jsonl"
 
 
-def _pair(exp: Experiment, system: tuple[str, str, int], baseline: tuple[str, str, int], condition: str) -> tuple[list[dict], list[dict]]:
-    paths = [utterances_path(exp, *who, condition) for who in (system, baseline)]
+def _pair(root: Path, system: tuple[str, str, int], baseline: tuple[str, str, int], condition: str) -> tuple[list[dict], list[dict]]:
+    paths = [utterances_path(root, *who, condition) for who in (system, baseline)]
     ours, theirs = ({line["id"]: line for line in map(json.loads, read_lines(path))} for path in paths)
     if ours.keys() != theirs.keys():
         odd = sorted(ours.keys() ^ theirs.keys())[0]
@@ -90,12 +113,12 @@ def _pair(exp: Experiment, system: tuple[str, str, int], baseline: tuple[str, st
     return [ours[key] for key in sorted(ours)], [theirs[key] for key in sorted(ours)]
 
 
-def _difference(exp: Experiment, measure: str, pairs: list[tuple[list[dict], list[dict]]]) -> dict[str, Any]:
+def _difference(intervals: IntervalOptions, measure: str, pairs: list[tuple[list[dict], list[dict]]]) -> dict[str, Any]:
     """Paired difference, pooled where there are several seeds; an utterance is drawn with its results of all seeds."""
     from cgs.score import roc, wer
 
     speakers = [line["speaker"] for line in pairs[0][0]]
-    options = (exp.recipe.report.confidence, exp.recipe.report.bootstrap, exp.recipe.recipe.seed)
+    options = (intervals.level, intervals.n_resamplings, intervals.seed)
     if measure == "auc":
         present, ours, theirs = (np.concatenate(columns, axis=1) for columns in zip(*map(_detections, pairs), strict=True))
         found = roc.paired_auc_difference(present, ours, theirs, speakers, *options)

@@ -16,6 +16,7 @@ from cgs.report.comparison import ALL_SEEDS, MEASURES, between, compare
 from cgs.report.results import RATES, about
 from cgs.report.rows import MAIN, collect_rows
 from cgs.report.tables import number
+from cgs.score.recognition import IntervalOptions
 
 COSTS = ("file_bytes", "power_w")
 """What error is weighed against: bytes of the packed file, W at the reference supply."""
@@ -120,7 +121,7 @@ def _against_headline(exp: Experiment, sweep: Sweep, summary: list[dict[str, Any
         if headline and headline.name in engines and headline.name != entry["system"]:
             seeds = [seed for seed in headline.seeds if {(headline.name, seed), (entry["system"], seed)} <= (exp.chosen or set())]
             pair = [(system, engines[system]) for system in (entry["system"], headline.name)]
-            entry["against_headline"] = between(exp, entry["task"], pair[0], pair[1], seeds, MAIN) if seeds else None
+            entry["against_headline"] = between(exp.root, entry["measure"], pair[0], pair[1], seeds, MAIN, IntervalOptions.of(exp.recipe)) if seeds else None
     return summary
 
 

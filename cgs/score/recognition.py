@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from cgs.base.files import read_lines, write_text, writing
+from cgs.base.options import Recipe
 from cgs.score.align_text import show_alignment, show_speakers
 from cgs.score.characters import score_characters
 from cgs.score.confusions import MOST, confusions, show_confusions
@@ -54,6 +55,11 @@ class IntervalOptions:
     level: float
     n_resamplings: int
     seed: int
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> IntervalOptions:
+        """As a recipe asks for."""
+        return cls(recipe.report.confidence, recipe.report.bootstrap, recipe.recipe.seed)
 
 
 def score_recognition(utterances: Sequence[Recognised], options: IntervalOptions, known: Set[str] | None = None) -> dict[str, Any]:

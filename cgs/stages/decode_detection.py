@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cgs.base.experiment import Experiment, network_unit
 from cgs.base.files import read_json
 from cgs.base.log import LOG
-from cgs.stages.decode_material import PARTS, interval_options, kept, network_engines, split_of, test_splits
+from cgs.stages.decode_material import PARTS, kept, network_engines, split_of, test_splits
 
 if TYPE_CHECKING:
     from cgs.decode.scores import Scores
@@ -35,11 +35,12 @@ def _detection(
     def make() -> dict[str, Any]:
         from cgs.score.detection import score_detection, write_detection
         from cgs.score.evaluation import detect, feature_rtf, real_time_factors
+        from cgs.score.recognition import IntervalOptions
 
         options = exp.recipe.kws
         detected, spent = detect(split, posteriors(), keywords, options.smooth_frames, options.window_frames)
         write_detection(out, stem, detected, keywords)
-        entry = score_detection(detected, keywords, split.total_seconds, interval_options(exp))
+        entry = score_detection(detected, keywords, split.total_seconds, IntervalOptions.of(exp.recipe))
         LOG.info("%s: AUC %s", stem, entry["auc"])
         features = feature_rtf(split, exp.recipe.feats, exp.recipe.data.sample_rate, exp.recipe.data.resample)
         return entry | real_time_factors(spent, split.total_seconds, features)

@@ -8,7 +8,7 @@ import shutil
 from cgs.base.experiment import Experiment
 from cgs.base.files import write_json
 from cgs.base.units import percent
-from cgs.stages.decode_material import PARTS, interval_options, known_words
+from cgs.stages.decode_material import PARTS, known_words
 from cgs.stages.decode_units import ladder_unit
 
 
@@ -21,7 +21,7 @@ def decode_step(item: tuple[Experiment, str]) -> str:
     from cgs.gmm.model import AcousticGmm
     from cgs.lang.pieces import language_dir
     from cgs.score.evaluation import read_split, recognise, search_error_rates
-    from cgs.score.recognition import score_recognition, write_recognition
+    from cgs.score.recognition import IntervalOptions, score_recognition, write_recognition
     from cgs.score.tuning import choose_weights
 
     exp, step = item
@@ -46,7 +46,7 @@ def decode_step(item: tuple[Experiment, str]) -> str:
         tuned = choose_weights(options.gmm_acoustic_scales, options.insertion_penalties, rates)
         recognised, _, _ = recognise(test, model.log_likelihoods, recogniser(tuned.insertion_penalty), tuned.acoustic_scale)
         write_recognition(out, "gmm.test", recognised)
-        entry = score_recognition(recognised, interval_options(exp), known_words(exp))
+        entry = score_recognition(recognised, IntervalOptions.of(exp.recipe), known_words(exp))
         model_size = {"n_pdfs": model.n_pdfs, "n_gaussians": model.gmms.n_gaussians}
         write_json(out / "result.json", {"task": "asr", "engines": {"gmm": {"test": entry}}, "tuned": tuned.to_json(), "model": model_size})
         shutil.rmtree(out / PARTS)

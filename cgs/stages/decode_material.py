@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cgs.decode.recogniser import Recogniser
     from cgs.decode.scores import Scores
     from cgs.score.evaluation import Split
-    from cgs.score.recognition import IntervalOptions
 
 PARTS = "parts"
 """What is finished of a unit that is still being made."""
@@ -98,12 +97,6 @@ def test_splits(exp: Experiment) -> list[str]:
     """Splits to evaluate, "test" first."""
     splits = read_json(exp.root / "1-data" / "data.json")["splits"]
     return ["test", *sorted(name for name in splits if name.startswith("test_"))]
-
-
-def interval_options(exp: Experiment) -> IntervalOptions:
-    from cgs.score.recognition import IntervalOptions
-
-    return IntervalOptions(exp.recipe.report.confidence, exp.recipe.report.bootstrap, exp.recipe.recipe.seed)
 
 
 def known_words(exp: Experiment) -> frozenset[str]:

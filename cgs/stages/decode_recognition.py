@@ -14,7 +14,6 @@ from cgs.base.units import percent
 from cgs.stages.decode_material import (
     PARTS,
     gmm_engine,
-    interval_options,
     kept,
     known_words,
     lattice_recogniser_of,
@@ -119,13 +118,13 @@ def _recognition(
 ) -> Callable[[], dict[str, Any]]:
     def make() -> dict[str, Any]:
         from cgs.score.evaluation import feature_rtf, real_time_factors
-        from cgs.score.recognition import score_recognition, write_recognition
+        from cgs.score.recognition import IntervalOptions, score_recognition, write_recognition
 
         recognised, files, spent, more = decoded(split, scores())
         write_recognition(out, stem, recognised)
         for suffix, lines in files.items():
             write_text(out / f"{stem}.{suffix}", "".join(lines))
-        entry = score_recognition(recognised, interval_options(exp), known_words(exp))
+        entry = score_recognition(recognised, IntervalOptions.of(exp.recipe), known_words(exp))
         LOG.info("%s: WER %s %%, %d of %d utterances without a complete path", stem, percent(entry["wer"]), entry["n_partial"], entry["n_utterances"])
         features = feature_rtf(split, exp.recipe.feats, exp.recipe.data.sample_rate, exp.recipe.data.resample)
         return entry | more | real_time_factors(spent | _adaptation_seconds(exp, split), split.total_seconds, features)

@@ -110,7 +110,7 @@ def test_others_are_compared_with_the_headline(made: Experiment, tmp_path: Path)
 
 
 def utterances(made: Experiment, system: str, seed: int) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in utterances_path(made, system, "packed", seed, "test").read_text().splitlines()]
+    return [json.loads(line) for line in utterances_path(made.root, system, "packed", seed, "test").read_text().splitlines()]
 
 
 def test_a_width_that_points_leave_out_is_a_zero_in_tables(made: Experiment, tmp_path: Path) -> None:
