@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cgs.base.units import block_size
 
@@ -22,6 +22,11 @@ BLOCK_METHODS = ("guided", "guided_gradient", "block_magnitude", "group_lasso", 
 """Methods that choose whole blocks in training."""
 CAN_BE_UNBALANCED = ("cgs", "guided", "guided_gradient", "block_magnitude", "group_lasso")
 """Methods whose blocks may lie anywhere in a matrix."""
+OWN_PACKING = {
+    "tuning_epochs": "epochs", "tuning_rate": "learning_rate", "activation_bits": "activation_bits", "mixed_bits": "mixed_bits", "mixed_by": "mixed_by",
+    "levels": "levels",
+}  # fmt: skip
+"""Options of a system that stand in for those of [pack], by their names there."""
 CELLS_TOGETHER = 8
 """Cells of an LSTM whose h shares a word of the engine's memory, which one of the frame's inputs may not share."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -286,6 +291,10 @@ class SystemOptions(Options):
         "matrix have the same, and so have both matrices of an LSTM's layer")
     tuning_epochs: int = Field(0, ge=0, description="passes of this system's fine-tuning, in place of pack.epochs: few bits want more; 0: as there")
     tuning_rate: float = Field(0.0, ge=0, description="its learning rate, in place of pack.learning_rate; 0: as there")
+    activation_bits: int = Field(0, ge=0, le=16, exclude_if=operator.not_, description="in place of pack.activation_bits; 0: as there")
+    mixed_bits: float = Field(0.0, ge=0, le=8, exclude_if=operator.not_, description="in place of pack.mixed_bits; 0: as there")
+    mixed_by: Literal["", "layer", "block"] = Field("", exclude_if=operator.not_, description="in place of pack.mixed_by; empty: as there")
+    levels: Literal["", "full", "symmetric"] = Field("", exclude_if=operator.not_, description="in place of pack.levels; empty: as there")
     seeds: list[Seed] = Field([1], min_length=1, description="one network, and one row of the results, for each")
 
     @model_validator(mode="after")
@@ -367,12 +376,11 @@ class SystemOptions(Options):
     def of_network(self) -> dict[str, Any]:
         """What a trained network of this system follows from: neither its packing nor what other kinds of networks have."""
         others = {"feedforward": {"model", "offsets", "label_delay"}, "tdnn": {"label_delay"}, "lstm": set()}[self.model]
-        return self.model_dump(exclude={"seeds", "bits", "tuning_epochs", "tuning_rate"} | others)
+        return self.model_dump(exclude={"seeds", "bits", *OWN_PACKING} | others)
 
     def packing(self, options: PackOptions) -> PackOptions:
         """The packing options of a recipe, with what this system names itself."""
-        own = {"epochs": self.tuning_epochs, "learning_rate": self.tuning_rate}
-        return options.model_copy(update={name: value for name, value in own.items() if value})
+        return PackOptions(**dict(options) | {name: value for own, name in OWN_PACKING.items() if (value := getattr(self, own))})
 
     @property
     def unread(self) -> set[str]:
@@ -508,6 +516,15 @@ class Recipe(Options):
         for name in self.systems:
             if "@" in name or "/" in name:
                 raise ValueError(f'systems."{name}": a name without "@", which the points of sweeps have, and without "/" is needed')
+        return self
+
+    @model_validator(mode="after")
+    def _packings_fit(self) -> Recipe:
+        for name, system in self.systems.items():
+            try:
+                system.packing(self.pack)
+            except ValidationError as error:
+                raise ValueError(f"systems.{name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
         return self
 
     @model_validator(mode="after")

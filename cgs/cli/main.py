@@ -24,7 +24,8 @@ EPILOG = """Recipes are trained by ./run.sh; this command works with what they m
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    p = OneLineParser(prog="cgs", description="Trained models at work: transcribe with them, compare them, look at them as chips.", epilog=EPILOG, allow_abbrev=False)
+    told = "Trained models at work: transcribe with them, compare them, look at them as chips."
+    p = OneLineParser(prog="cgs", description=told, epilog=EPILOG, allow_abbrev=False)
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in (export, transcribe, decode, data, compare, g2p, hw):
         module.add_command(commands)

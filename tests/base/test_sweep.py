@@ -9,7 +9,7 @@ import pytest
 
 from cgs.base.errors import ConfigError, ProblemsError
 from cgs.base.experiment import network_of, network_unit, system_unit
-from cgs.base.options import Recipe
+from cgs.base.options import PackOptions, Recipe
 from cgs.base.recipe import load_recipe, recipe_folder, recipe_names
 from cgs.base.sweep import Sweep, read_sweep, values_of
 
@@ -159,3 +159,17 @@ def test_one_headline_of_a_task(tmp_path: Path) -> None:
         read(tmp_path, '[[points]]\nbase = "cgs"\nheadline = true\n[[points]]\nbase = "cgs"\nbits = 4\nheadline = true\n')
     with pytest.raises(ProblemsError, match=r"headline = 'yes': give true or false"):
         read(tmp_path, '[[points]]\nbase = "cgs"\nheadline = "yes"\n')
+
+
+def test_packings_are_axes_of_the_same_networks(tmp_path: Path) -> None:
+    mixed = '[[points]]\nbase = "cgs"\nbits = 4\nmixed_bits = 3.0\nmixed_by = ["layer", "block"]\n'
+    told = read(tmp_path, mixed + '[[points]]\nbase = "cgs"\nbits = 2\nlevels = "symmetric"\n')
+    names = ["cgs@bits4-mixed_bits3.0-mixed_bylayer", "cgs@bits4-mixed_bits3.0-mixed_byblock", "cgs@bits2-levelssymmetric"]
+    assert [point.name for point in told.points] == names
+    assert told.axes() == ["bits", "mixed_bits", "mixed_by", "levels"]
+    packings = [point.system.packing(PackOptions(activation_bits=6)) for point in told.points if point.system]
+    assert [(packing.mixed_bits, packing.mixed_by, packing.levels, packing.activation_bits) for packing in packings] == [
+        (3.0, "layer", "full", 6), (3.0, "block", "full", 6), (0.0, "layer", "symmetric", 6),
+    ]  # fmt: skip
+    impossible = read(tmp_path, '[[points]]\nbase = "cgs"\nmixed_by = "block"\n').points[0]
+    assert impossible.system is None and "without mixed_bits" in impossible.problem
