@@ -200,7 +200,7 @@ def test_an_lstm_is_mixed_by_layers_whatever_was_asked_for(exp, by):
 
 
 def test_a_network_of_factors_is_trained_packed_and_costed(exp):
-    shape = {"method": "lowrank", "density": 0.6, "hidden": [16, 16], "bits": [6, 5, 4]}
+    shape = {"method": "lowrank", "density": 0.63, "hidden": [16, 16], "bits": [6, 5, 4]}
     kinds = {
         "factors": {"task": "asr", **shape},
         "kws_factors": {"task": "kws", **shape, "dense_output": True},
@@ -209,7 +209,7 @@ def test_a_network_of_factors_is_trained_packed_and_costed(exp):
     wanted = Experiment(exp.root, recipe(kinds))
     for stage in (acoustic, keyword, pack, hardware):
         stage.run(wanted)
-    for name, ranks, offsets in (("factors", (5, 4, 1), [(0,)] * 6), ("kws_factors", (5, 4), [(0,)] * 5), ("tdnn", (5, 6, 1), None)):
+    for name, ranks, offsets in (("factors", (6, 5, 2), [(0,)] * 6), ("kws_factors", (6, 5), [(0,)] * 5), ("tdnn", (6, 6, 2), None)):
         unit, network = exp.root / "7-pack" / name / "seed1", exp.root / ("6-keyword" if "kws" in name else "5-acoustic") / name / "seed1"
         facts, model, trained = read_json(unit / "pack.json"), read_packed(unit / "model.cgs"), read_json(network / "model.json")
         assert facts["engine_difference"] == 0.0 and facts["held_out"][facts["chosen"]]["accuracy"] > 0.4
@@ -223,7 +223,7 @@ def test_a_network_of_factors_is_trained_packed_and_costed(exp):
 
 
 def test_a_network_of_factors_has_no_blocks_to_mix_and_says_that_it_was_mixed_by_layers(exp):
-    shape = {"task": "asr", "method": "lowrank", "density": 0.6, "hidden": [16, 16], "bits": 6}
+    shape = {"task": "asr", "method": "lowrank", "density": 0.63, "hidden": [16, 16], "bits": 6}
     wanted = Experiment(exp.root, recipe({"factors": shape}, mixed_bits=5.0, mixed_by="block", epochs=0))
     for stage in (acoustic, keyword, pack):
         stage.run(wanted)

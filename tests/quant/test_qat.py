@@ -29,7 +29,7 @@ LOWRANK = NetworkSpec(n_in=45, hidden=(40, 36), n_out=7, method="lowrank", densi
 
 TDNN = TdnnSpec(n_in=9, hidden=(40, 36), n_out=7, offsets=((-2, -1, 0, 1, 2), (-3, 0, 3)), seed=3)
 SPARSE_TDNN = TDNN.model_copy(update={"method": "cgs", "density": 0.5, "block": 8, "dense_output": True})
-LOWRANK_TDNN = TDNN.model_copy(update={"method": "lowrank", "density": 0.5})
+LOWRANK_TDNN = TDNN.model_copy(update={"method": "lowrank", "density": 0.52})
 WIDE = SPARSE.model_copy(update={"block": 3, "block_in": (11, 10, 0)})
 WIDE_TDNN = SPARSE_TDNN.model_copy(update={"block": (16, 3, 1), "block_in": (3, 11, 0)})
 
