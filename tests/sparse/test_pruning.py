@@ -191,34 +191,27 @@ def test_magnitude_agrees_with_torch() -> None:
     np.testing.assert_array_equal(one_layer("magnitude", weight, 1, 0.25).kept.numpy(), other.weight_mask.numpy().astype(bool))
 
 
-def test_magnitude_agrees_with_torch_ao() -> None:
+def kept_by_torch_ao(weight: np.ndarray, **options) -> np.ndarray:
+    """(n_out, n_in) bool, what torch.ao.pruning keeps of a weight matrix."""
     from torch.ao.pruning import WeightNormSparsifier
 
-    weight = np.random.default_rng(6).standard_normal((16, 16))
-    model = torch.nn.Sequential(torch.nn.Linear(16, 16))
+    model = torch.nn.Sequential(torch.nn.Linear(*weight.shape[::-1]))
     with torch.no_grad():
         model[0].weight.copy_(torch.from_numpy(weight))
-    sparsifier = WeightNormSparsifier(sparsity_level=0.75, sparse_block_shape=(1, 4), zeros_per_block=4)
+    sparsifier = WeightNormSparsifier(**options)
     sparsifier.prepare(model, [{"tensor_fqn": "0.weight"}])
     sparsifier.step()
-    theirs = model[0].parametrizations.weight[0].mask.numpy().astype(bool)
+    return model[0].parametrizations.weight[0].mask.numpy().astype(bool)
+
+
+def test_magnitude_agrees_with_torch_ao() -> None:
+    weight = np.random.default_rng(6).standard_normal((16, 16))
+    theirs = kept_by_torch_ao(weight, sparsity_level=0.75, sparse_block_shape=(1, 4), zeros_per_block=4)
     norms = np.square(weight.reshape(16, 4, 4)).sum(axis=2)
     assert theirs.sum() == 64 and norms[theirs[:, ::4]].min() >= norms[~theirs[:, ::4]].max(), "theirs keep the blocks of the largest norm over the matrix"
-    single = WeightNormSparsifier(sparsity_level=0.75, sparse_block_shape=(1, 1), zeros_per_block=1)
-    model = torch.nn.Sequential(torch.nn.Linear(16, 16))
-    with torch.no_grad():
-        model[0].weight.copy_(torch.from_numpy(weight))
-    single.prepare(model, [{"tensor_fqn": "0.weight"}])
-    single.step()
-    theirs = model[0].parametrizations.weight[0].mask.numpy().astype(bool)
+    theirs = kept_by_torch_ao(weight, sparsity_level=0.75, sparse_block_shape=(1, 1), zeros_per_block=1)
     np.testing.assert_array_equal(one_layer("magnitude", weight, 1, 0.25).kept.numpy(), theirs)
-    pairs = WeightNormSparsifier(sparsity_level=1.0, sparse_block_shape=(1, 4), zeros_per_block=3)
-    model = torch.nn.Sequential(torch.nn.Linear(16, 16))
-    with torch.no_grad():
-        model[0].weight.copy_(torch.from_numpy(weight))
-    pairs.prepare(model, [{"tensor_fqn": "0.weight"}])
-    pairs.step()
-    theirs = model[0].parametrizations.weight[0].mask.numpy().astype(bool)
+    theirs = kept_by_torch_ao(weight, sparsity_level=1.0, sparse_block_shape=(1, 4), zeros_per_block=3)
     np.testing.assert_array_equal(one_layer("nm", weight, 4, 0.25).kept.numpy(), theirs)
 
 
