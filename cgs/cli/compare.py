@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from cgs.cli.hw_estimate import whole
+
 
 def add_command(commands: Any) -> None:
     """Add the command and its options."""
@@ -19,8 +21,8 @@ def add_command(commands: Any) -> None:
     p.add_argument("theirs", metavar="AGAINST", help="another one, e.g. dense/float")
     p.add_argument("--condition", default="test", help="of the test, as the results call it: a split, or split/vocabulary (default: test)")
     p.add_argument("--confidence", type=_share, default=0.95, metavar="P", help="of the intervals (default: 0.95)")
-    p.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="resamplings of each interval (default: 1000)")
-    p.add_argument("--seed", type=int, default=1, metavar="K", help="of the resamplings; tables have their recipe's (default: 1)")
+    p.add_argument("--bootstrap", type=whole(1), default=1000, metavar="N", help="resamplings of each interval (default: 1000)")
+    p.add_argument("--seed", type=whole(0), default=1, metavar="K", help="of the resamplings; tables have their recipe's (default: 1)")
     p.set_defaults(run=run)
 
 

@@ -37,7 +37,10 @@ def test_what_cannot_be_compared_is_told_in_a_line(made: Experiment, capsys: pyt
     assert told in error and error.count("\n") == 1
 
 
-def test_a_confidence_is_a_share(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_confidence_is_a_share_and_resamplings_are_at_least_one(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["compare", "exp/x", "a", "b", "--confidence", "95"])
     assert "give a number between 0 and 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["compare", "exp/x", "a", "b", "--bootstrap", "0"])
+    assert "'0' is no whole number from 1" in capsys.readouterr().err
