@@ -272,6 +272,12 @@ class SystemOptions(Options):
     labels: str = Field("gmm", description="asr: whose alignment it learns from, the GMM's or that of an asr system further up, by its first seed")
     teacher: str = Field("", description="a system of this task further up whose posteriors it learns from too: of the same seed, or of its first")
     teacher_weight: Fraction = Field(0.5, description="of these, against the labels")
+    start_from: str = Field(
+        "",
+        exclude_if=operator.not_,
+        description="a dense system of this task further up, of the same shape, whose trained weights this one's networks begin with in place of random "
+        "ones: what is dropped is dropped after training; of the same seed, or of its first",
+    )
     density: Share | list[Share] = Field(1.0, description="share of the weights kept, one for all matrices or a list of one for each; 1 for dense")
     block: Positive | list[Positive] = Field(1, description="outputs of a block, the side of a square one, likewise; 1 where there are none; M of nm")
     block_in: BlockWidth | list[BlockWidth] = Field(
@@ -315,6 +321,9 @@ class SystemOptions(Options):
             raise ValueError(f"method {self.method} is for feedforward and tdnn networks; choose cgs, or another model")
         if not self.balanced and (self.method not in CAN_BE_UNBALANCED or self.model == "lstm"):
             raise ValueError(f"balanced = false is for {', '.join(CAN_BE_UNBALANCED)} of feedforward and tdnn networks; remove it")
+        if self.start_from and (self.method in ("small", "dynamic", "mpd") or not self.balanced and self.method == "cgs"):
+            told = self.method if self.balanced else "cgs with balanced = false"
+            raise ValueError(f"start_from for a {told} system, whose first weights are its own; remove it, or choose a method that prunes")
         n_matrices = (2 if self.model == "lstm" else 1) * len(self.hidden) + 1
         for name in ("density", "block", "block_in", "coarse"):
             value = getattr(self, name)
@@ -381,6 +390,16 @@ class SystemOptions(Options):
     def packing(self, options: PackOptions) -> PackOptions:
         """The packing options of a recipe, with what this system names itself."""
         return PackOptions(**dict(options) | {name: value for own, name in OWN_PACKING.items() if (value := getattr(self, own))})
+
+    @property
+    def learns_from(self) -> list[str]:
+        """The systems whose trained networks this one's are trained with."""
+        return [*dict.fromkeys(name for name in (self.teacher, self.start_from) if name)]
+
+    def can_start_from(self, other: SystemOptions) -> bool:
+        """True where `start_from` may name that system: dense, of this shape, and learning from no other."""
+        alike = all(getattr(self, option) == getattr(other, option) for option in ("model", "hidden", "offsets", "label_delay"))
+        return alike and other.method == "dense" and not other.learns_from
 
     @property
     def unread(self) -> set[str]:
@@ -537,10 +556,15 @@ class Recipe(Options):
             if system.teacher and system.teacher not in earlier[system.task]:
                 known = earlier[system.task] or ["none, for it is the first"]
                 raise ValueError(f'systems.{name}.teacher is "{system.teacher}"; it may name, of the systems of task {system.task}, {", ".join(known)}')
-            if system.teacher and self.systems[system.teacher].teacher:
-                raise ValueError(f"systems.{name}.teacher is {system.teacher}, which has a teacher itself; name {self.systems[system.teacher].teacher}")
+            if system.teacher and (sources := self.systems[system.teacher].learns_from):
+                told = "has a teacher itself" if self.systems[system.teacher].teacher else "starts from another itself"
+                raise ValueError(f"systems.{name}.teacher is {system.teacher}, which {told}; name {sources[0]}")
             if system.teacher and self.systems[system.teacher].model != system.model:
                 raise ValueError(f"systems.{name}.teacher is a {self.systems[system.teacher].model} network, which sees other inputs than a {system.model}")
+            starts = [other for other in earlier[system.task] if system.can_start_from(self.systems[other])]
+            if system.start_from and system.start_from not in starts:
+                told = f'start_from is "{system.start_from}"; it may name, of the untaught dense systems of its shape further up'
+                raise ValueError(f"systems.{name}.{told}, {', '.join(starts) or 'none'}")
             earlier[system.task].append(name)
         return self
 

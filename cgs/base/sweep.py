@@ -158,7 +158,7 @@ def _sources(recipe: Recipe, systems: list[SystemOptions]) -> Iterator[str]:
     """Yield the systems of the recipe that some systems learn from, and what those learn from."""
     while systems:
         system = systems.pop()
-        found = [name for name in (system.labels, system.teacher) if name in recipe.systems]
+        found = [name for name in (system.labels, *system.learns_from) if name in recipe.systems]
         systems += [recipe.systems[name] for name in found]
         yield from found
 
@@ -221,12 +221,12 @@ def _depth(value: Any) -> int:
 
 
 def _point(recipe: Recipe, base: str, values: dict[str, Any]) -> Point:
-    """One point. Raises: ValidationError: a value that its option cannot have. ConfigError: labels or a teacher that is no system."""
+    """One point. Raises: ValidationError: a value that its option cannot have. ConfigError: labels, a teacher or a start that is no system."""
     theirs = recipe.systems[base]
     given = theirs.model_dump(exclude_unset=True) | values
     try:
         system = SystemOptions(**given)
-        for key, none in (("labels", "gmm"), ("teacher", "")):
+        for key, none in (("labels", "gmm"), ("teacher", ""), ("start_from", "")):
             if (name := getattr(system, key)) not in (none, *recipe.systems):
                 raise ConfigError(f"{key} = {name!r}: no such system", f"systems: {', '.join(recipe.systems)}")
         Recipe(**dict(recipe) | {"systems": recipe.systems | {NOT_YET_NAMED: system}})

@@ -174,6 +174,18 @@ class Network(nn.Module):
         n_layers = len(self.spec.shapes())
         return Pruner(self.layers, self.spec.method, self.spec.blocks(), each(self.spec.density, n_layers), self.spec.seed, self.spec.balanced)
 
+    @torch.no_grad()
+    def begin_with(self, trained: Network) -> None:
+        """Take the weights of a trained dense network: each layer as much of its matrix as it can hold. Raises: ShapeError: one of other shapes."""
+        if trained.spec.shapes() != self.spec.shapes():
+            told = f"a network of layers {trained.spec.shapes()} to begin one of {self.spec.shapes()} with"
+            raise ShapeError(told, "train both on the same features and labels")
+        for layer, whole in zip(self.each_layer(), trained.each_layer(), strict=True):
+            if isinstance(layer, BlockSparseLinear | LowRankLinear):
+                layer.copy_dense(whole.weight, whole.bias)  # type: ignore[arg-type]  # all of a dense network are linear layers
+            else:
+                layer.load_state_dict(whole.state_dict(), strict=False)  # a dense network has no mask
+
     def settle(self) -> None:
         """Turn layers whose blocks were chosen in training into block-sparse layers of the same weights."""
         for number, (layer, sides) in enumerate(zip(self.each_layer(), self.spec.blocks(), strict=True)):

@@ -19,7 +19,7 @@ from cgs.nn.data import ExampleSet, make_frames
 from cgs.nn.feedforward import NetworkSpec
 from cgs.nn.layers import Spec
 from cgs.nn.lstm import LstmSpec
-from cgs.nn.network import Network, build_network, save_network
+from cgs.nn.network import Network, build_network, load_network, save_network
 from cgs.nn.tdnn import TdnnSpec
 from cgs.nn.train import Examples, train
 from cgs.sparse.mask import check_density
@@ -166,6 +166,7 @@ def train_network(
     device: str = "cpu",
     curves_folder: Path | None = None,
     sequel: Sequel | None = None,
+    start_from: Path | None = None,
 ) -> None:
     """Build, train and save one network; a killed run goes on where it was.
 
@@ -178,6 +179,7 @@ def train_network(
         device: torch device.
         curves_folder: see `train`.
         sequel: a second training, or None.
+        start_from: directory of a trained dense network of the same shape whose weights this one begins with.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -185,6 +187,8 @@ def train_network(
         network = build_network(spec)
     except ConfigError as error:
         raise ConfigError(f"systems.{meta['system']}: {error.message}", error.remedy) from error
+    if start_from:
+        network.begin_with(load_network(start_from)[0])
     LOG.info("  %s: %d weights of %d exist", meta["system"], network.n_weights_kept, network.n_weights)
     told = [_first_training(network, examples, options, directory, device, curves_folder, sequel is not None)]
     if sequel:

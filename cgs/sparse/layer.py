@@ -245,15 +245,20 @@ class BlockSparseLinear(nn.Module):
     def of_dense(cls, mask: BlockMask, weight: torch.Tensor, bias: torch.Tensor | None) -> BlockSparseLinear:
         """The layer that holds the kept blocks of a whole matrix (n_out, n_in); without a bias, as U of an LSTM is, where none is given."""
         layer = cls(mask)
-        with torch.no_grad():
-            padded = F.pad(weight.detach(), (0, -mask.n_in % mask.block_in, 0, -mask.n_out % mask.block))
-            blocks = padded.view(mask.n_block_rows, mask.block, mask.n_block_columns, mask.block_in).transpose(1, 2)
-            layer.weight.copy_(blocks[torch.arange(mask.n_block_rows)[:, None], layer.kept.long()])
-            if bias is None:
-                layer.register_parameter("bias", None)
-            else:
-                layer.bias.copy_(bias)
+        if bias is None:
+            layer.register_parameter("bias", None)
+        layer.copy_dense(weight, bias)
         return layer
+
+    @torch.no_grad()
+    def copy_dense(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        """Take the kept blocks of a whole matrix (n_out, n_in), and its bias if this layer has one."""
+        mask = self.mask
+        padded = F.pad(weight.detach(), (0, -mask.n_in % mask.block_in, 0, -mask.n_out % mask.block))
+        blocks = padded.view(mask.n_block_rows, mask.block, mask.n_block_columns, mask.block_in).transpose(1, 2)
+        self.weight.copy_(blocks[torch.arange(mask.n_block_rows)[:, None], self.kept.long()])
+        if bias is not None:
+            self.bias.copy_(bias)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """Refuse weights of another mask. Raises: FormatError: other blocks, another shape, or weights where padding is."""

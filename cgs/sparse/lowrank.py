@@ -83,6 +83,19 @@ class LowRankLinear(nn.Module):
         between = torch.addmm(self.first.bias[:, None], self.first.weight, x)
         return torch.addmm(self.second.bias[:, None], self.second.weight, between)
 
+    @torch.no_grad()
+    def copy_dense(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        """Take the product nearest to a whole matrix (n_out, n_in), each factor with the square roots of its singular values, and its bias.
+
+        Source: Xue, Li and Gong, Interspeech 2013.
+        """
+        left, values, right = torch.linalg.svd(weight.double(), full_matrices=False)
+        roots = values[: self.rank].sqrt()
+        self.second.weight.copy_(left[:, : self.rank] * roots)
+        self.first.weight.copy_(roots[:, None] * right[: self.rank])
+        self.first.bias.zero_()
+        self.second.bias.copy_(bias)
+
     def to_dense(self) -> torch.Tensor:
         """(n_out, n_in) copy of A B; for looking at, never for training."""
         return (self.second.weight @ self.first.weight).detach()

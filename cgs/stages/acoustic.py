@@ -54,9 +54,9 @@ def _waves(exp: Experiment) -> list[dict[str, list[str]]]:
     """{labels: systems} of the systems that can be trained at the same time, then of those that learn from these, and so on."""
     systems = {name: system for name, system in exp.recipe.systems.items() if system.task == "asr"}
     waves: list[dict[str, list[str]]] = []
-    known = {"gmm", ""}
+    known = {"gmm"}
     while left := {name: system for name, system in systems.items() if name not in known}:
-        ready = {name: system.labels for name, system in left.items() if {system.labels, system.teacher} <= known}
+        ready = {name: system.labels for name, system in left.items() if {system.labels, *system.learns_from} <= known}
         waves.append({labels: [name for name in ready if ready[name] == labels] for labels in ready.values()})
         known |= ready.keys()
     return waves

@@ -13,9 +13,7 @@ from cgs.base.unit import Unit
 def unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
     """The unit of one network."""
     options = {"nn": exp.recipe.nn.model_dump(exclude=UNSTAMPED | system.unread), "system": system.of_network(), "seed": seed, "device": exp.device}
-    inputs = [*dict.fromkeys(["3-feats", "4-align", labels_unit(system.labels)])]
-    teacher = exp.teacher_unit(name, seed)
-    inputs += [teacher] if teacher else []
+    inputs = [*dict.fromkeys(["3-feats", "4-align", labels_unit(system.labels)]), *exp.source_units(name, seed)]
     return exp.unit(network_unit("asr", name, seed), options, inputs, ["cgs.stages.acoustic_training"])
 
 
@@ -33,4 +31,4 @@ def train(exp: Experiment, name: str, seed: int, out: Path) -> None:
         examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, len(prior), options.matmul))
     meta = {"task": "asr", "system": name, "features": {"cmvn": acoustic_cmvn(options)}, "classes": None, "log_prior": prior.tolist()}
     sequel = Sequel(lambda: sequence_examples(exp.root, material, options, view), options.for_sequences()) if options.sequence.epochs else None
-    train_network(spec, examples, options, meta, out, exp.device, exp.curves_dir(5, name, seed), sequel)
+    train_network(spec, examples, options, meta, out, exp.device, exp.curves_dir(5, name, seed), sequel, exp.start_dir(name, seed))

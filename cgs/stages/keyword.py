@@ -25,7 +25,7 @@ def units(exp: Experiment) -> list[Unit]:
 def run(exp: Experiment) -> None:
     """Train the networks that are not up to date, several at a time."""
     for pupils in (False, True):
-        todo = [(name, seed) for name, seed in waiting(exp) if bool(exp.recipe.systems[name].teacher) == pupils]
+        todo = [(name, seed) for name, seed in waiting(exp) if bool(exp.recipe.systems[name].learns_from) == pupils]
         run_jobs(_train, [(exp, name, seed) for name, seed in todo], [f"{name}.seed{seed}" for name, seed in todo], exp.n_jobs, exp.log_dir(6))
 
 
@@ -43,8 +43,7 @@ def _unit(exp: Experiment, name: str, system: SystemOptions, seed: int) -> Unit:
     kws = exp.recipe.kws.model_dump(exclude=DETECTION_OPTIONS | UNSTAMPED | system.unread)
     options: dict[str, Any] = {"kws": kws, "system": system.of_network()}
     options |= {"seed": seed, "device": exp.device}
-    teacher = exp.teacher_unit(name, seed)
-    inputs = ["1-data", "2-lang", "3-feats", "4-align", *([teacher] if teacher else [])]
+    inputs = ["1-data", "2-lang", "3-feats", "4-align", *exp.source_units(name, seed)]
     return exp.unit(network_unit("kws", name, seed), options, inputs, ["cgs.stages.keyword"])
 
 
@@ -65,4 +64,4 @@ def train(exp: Experiment, name: str, seed: int, out: Path) -> None:
     if teacher := exp.teacher_unit(name, seed):
         examples = replace(examples, objective=Distillation.of(exp.root / teacher, system.teacher_weight, len(classes), options.matmul))
     meta = {"task": "kws", "system": name, "features": {"cmvn": KEYWORD_CMVN}, "classes": classes, "log_prior": None}
-    train_network(spec, examples, options, meta, out, exp.device, exp.curves_dir(6, name, seed))
+    train_network(spec, examples, options, meta, out, exp.device, exp.curves_dir(6, name, seed), start_from=exp.start_dir(name, seed))

@@ -133,9 +133,7 @@ def _sources(exp: Experiment, name: str, seed: int) -> Iterator[Network]:
     """Yield the networks that one learns from, and what these learn from."""
     system, systems = exp.recipe.systems[name], exp.recipe.systems
     found = [(system.labels, systems[system.labels].seeds[0])] if system.labels != "gmm" else []
-    if system.teacher:
-        seeds = systems[system.teacher].seeds
-        found.append((system.teacher, seed if seed in seeds else seeds[0]))
+    found += [(source, exp.source_seed(source, seed)) for source in system.learns_from]
     for source in found:
         yield source
         yield from _sources(exp, *source)
