@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cgs.cli.hw_estimate import whole
+from cgs.cli.numbers import share, whole
 
 
 def add_command(commands: Any) -> None:
@@ -20,7 +20,7 @@ def add_command(commands: Any) -> None:
     p.add_argument("ours", metavar="SYSTEM", help="a system as its results call it, e.g. cgs or cgs@bits4; SYSTEM/float for the network before packing")
     p.add_argument("theirs", metavar="AGAINST", help="another one, e.g. dense/float")
     p.add_argument("--condition", default="test", help="of the test, as the results call it: a split, or split/vocabulary (default: test)")
-    p.add_argument("--confidence", type=_share, default=0.95, metavar="P", help="of the intervals (default: 0.95)")
+    p.add_argument("--confidence", type=share, default=0.95, metavar="P", help="of the intervals (default: 0.95)")
     p.add_argument("--bootstrap", type=whole(1), default=1000, metavar="N", help="resamplings of each interval (default: 1000)")
     p.add_argument("--seed", type=whole(0), default=1, metavar="K", help="of the resamplings; tables have their recipe's (default: 1)")
     p.set_defaults(run=run)
@@ -43,10 +43,3 @@ def run(args: argparse.Namespace) -> int:
 def _engine(given: str) -> tuple[str, str]:
     system, _, engine = given.partition("/")
     return system, engine or "packed"
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give a number between 0 and 1, e.g. 0.95")
-    return value

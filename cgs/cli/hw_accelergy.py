@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cgs.cli.hw_estimate import NODES, SUPPLY_V, add_engine_options, between, check_clock
+from cgs.cli.hw_estimate import NODES, SUPPLY_V, add_engine_options, check_clock
+from cgs.cli.numbers import between
 
 
 def add_command(commands: Any) -> None:

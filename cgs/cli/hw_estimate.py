@@ -6,11 +6,11 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cgs.base.errors import ConfigError
+from cgs.cli.numbers import between, whole
 
 NODES = ("40nm", "65nm")
 SUPPLIES_V = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
@@ -85,29 +85,3 @@ def check_clock(nodes: dict[str, list[dict[str, Any]]], n_macs: int, asked: bool
             at = slow[-1]
             limits = f"{at['clock_hz'] / 1e6:.1f} MHz needed for real time, {at['max_clock_hz'] / 1e6:.1f} MHz possible at {at['supply_v']:g} V"
             raise ConfigError(f"{node}: {limits}", f"raise the supply, or give --n-macs {n_macs * math.ceil(at['clock_hz'] / at['max_clock_hz'])}")
-
-
-def whole(low: int) -> Callable[[str], int]:
-    """Reader of an option that is a whole number from `low`."""
-
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= 1 << 30):
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low}")
-        return int(text)
-
-    return read
-
-
-def between(low: float, high: float) -> Callable[[str], float]:
-    """Reader of an option that is a number from `low` to `high`."""
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {low:g} to {high:g}")
-        return value
-
-    return read

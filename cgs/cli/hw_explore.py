@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cgs.cli.hw_estimate import NODES, between, whole
+from cgs.cli.hw_estimate import NODES
+from cgs.cli.numbers import between, whole
 
 Read = TypeVar("Read")
 N_SHOWN = 10
