@@ -185,7 +185,7 @@ class _Pruned:
         ends = number == UPDATES
         share = self.density if ends else cubic(done, self.density)
         size = self.layer.weight.abs().flatten()
-        chosen = size.argsort(descending=True, stable=True)[: max(1, round(share * len(size)))]
+        chosen = size.argsort(descending=True, stable=True)[: _n_single(share, len(size))]
         self.layer.keep(torch.zeros_like(size, dtype=torch.bool).index_fill_(0, chosen, True).view(self.shape))
         return ends
 
@@ -255,7 +255,11 @@ def share_kept(method: str, n_out: int, n_in: int, block: int, density: float) -
         n_blocks = round(1 / density)
         sides = [np.bincount(np.arange(size) * n_blocks // size) for size in (n_out, n_in)]
         return float(sides[0] @ sides[1]) / (n_out * n_in)
-    return max(1, round(density * n_out * n_in)) / (n_out * n_in)
+    return _n_single(density, n_out * n_in) / (n_out * n_in)
+
+
+def _n_single(density: float, n_weights: int) -> int:
+    return max(1, round(density * n_weights))
 
 
 def scattered_blocks(shape: tuple[int, int], keep: int, seed: int) -> np.ndarray:
