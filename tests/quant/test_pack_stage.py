@@ -15,6 +15,7 @@ from cgs.decode.scores import NetworkScores
 from cgs.feats.archive import write_archive
 from cgs.feats.cmvn import statistics
 from cgs.nn.distil import Distillation
+from cgs.nn.network import Network
 from cgs.quant.engine import IntegerEngine
 from cgs.quant.packed import read_packed
 from cgs.stages import acoustic, hardware, keyword, pack
@@ -242,3 +243,22 @@ def test_fine_tuning_learns_from_the_teacher_too(exp, monkeypatch):
     pack.run(wanted)
     assert asked == [(exp.root / "6-keyword" / "kws_cgs" / "seed1", 0.7, 4, exp.recipe.kws.matmul)]
     assert "6-keyword/kws_cgs/seed1" in read_json(exp.root / "7-pack" / "pupil" / "seed1" / "stamp.json")["inputs"]
+
+
+def test_a_network_pruned_after_training_begins_with_the_trained_one_and_is_packed(exp, monkeypatch):
+    begun = []
+    begin_with = Network.begin_with
+    monkeypatch.setattr(Network, "begin_with", lambda self, trained: begun.append((self.spec.method, trained.mask_checksums)) or begin_with(self, trained))
+    shared = {"hidden": [16, 16], "dense_output": True, "bits": 5}
+    systems = {}
+    for task in ("asr", "kws"):
+        systems[f"{task}_dense"] = {"task": task, "method": "dense", **shared}
+        systems[f"{task}_after"] = {"task": task, "method": "block_magnitude", "density": 0.5, "block": 4, "start_from": f"{task}_dense", **shared}
+    wanted = Experiment(exp.root, recipe(systems))
+    for stage in (acoustic, keyword, pack):
+        stage.run(wanted)
+    assert begun == [("block_magnitude", [None] * 3)] * 2
+    for task, folder in (("asr", "5-acoustic"), ("kws", "6-keyword")):
+        facts = read_json(exp.root / "7-pack" / f"{task}_after" / "seed1" / "pack.json")
+        assert facts["engine_difference"] == 0.0 and facts["held_out"][facts["chosen"]]["accuracy"] > 0.5
+        assert f"{folder}/{task}_dense/seed1" in read_json(exp.root / folder / f"{task}_after" / "seed1" / "stamp.json")["inputs"]
