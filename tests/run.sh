@@ -4,5 +4,6 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 "$here/run.sh" --setup
 cd "$here"
+workers=$(nproc)    # before the next line, which would make it 1
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-exec "${CGS_VENV:-$here/.venv}/bin/python" -m pytest -n "$(nproc)" --dist loadfile "$@"
+exec "${CGS_VENV:-$here/.venv}/bin/python" -m pytest -n "$workers" --dist loadfile "$@"
