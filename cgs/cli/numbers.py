@@ -22,10 +22,7 @@ def between(low: float, high: float) -> Callable[[str], float]:
     """Reader of an option that is a number from `low` to `high`."""
 
     def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        value = _number(text)
         if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text!r} is no number from {low:g} to {high:g}")
         return value
@@ -35,7 +32,14 @@ def between(low: float, high: float) -> Callable[[str], float]:
 
 def share(text: str) -> float:
     """Read an option that lies between 0 and 1."""
-    value = between(0.0, 1.0)(text)
-    if value in (0.0, 1.0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1; give e.g. 0.95")
+    value = _number(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a number between 0 and 1, e.g. 0.95")
     return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
