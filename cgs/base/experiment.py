@@ -51,25 +51,25 @@ class Experiment:
 
     def teacher_unit(self, name: str, seed: int) -> str | None:
         """Name of the unit of the network that one of a system learns from, if it does: of the same seed, or of its system's first."""
-        return self._unit_of(self.recipe.systems[name].teacher, seed)
+        teacher = self.recipe.systems[name].teacher
+        return self._source_unit(teacher, seed) if teacher else None
 
     def start_dir(self, name: str, seed: int) -> Path | None:
         """Directory of the network whose weights one of a system begins with, if it does: of the same seed, or of its system's first."""
-        unit = self._unit_of(self.recipe.systems[name].start_from, seed)
-        return self.root / unit if unit else None
+        start = self.recipe.systems[name].start_from
+        return self.root / self._source_unit(start, seed) if start else None
 
     def source_units(self, name: str, seed: int) -> list[str]:
         """Names of the units of the networks that one of a system is trained with."""
-        system = self.recipe.systems[name]
-        return [network_unit(system.task, source, self.source_seed(source, seed)) for source in system.learns_from]
+        return [self._source_unit(source, seed) for source in self.recipe.systems[name].learns_from]
 
     def source_seed(self, source: str, seed: int) -> int:
         """Seed of the network of a system that another's network of a seed learns from: the same, or the system's first."""
         seeds = self.recipe.systems[source].seeds
         return seed if seed in seeds else seeds[0]
 
-    def _unit_of(self, source: str, seed: int) -> str | None:
-        return network_unit(self.recipe.systems[source].task, source, self.source_seed(source, seed)) if source else None
+    def _source_unit(self, source: str, seed: int) -> str:
+        return network_unit(self.recipe.systems[source].task, source, self.source_seed(source, seed))
 
     def systems(self, *tasks: str) -> Iterator[tuple[str, SystemOptions, int]]:
         """Yield (name, options, seed) of every chosen network, one for each seed, of the given tasks or of all."""
