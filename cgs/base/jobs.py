@@ -85,10 +85,10 @@ def run_jobs(
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(max_workers=min(n_jobs, len(items)), mp_context=context, max_tasks_per_child=1)
     with pool:
-        with _without_interrupts():
-            futures = {pool.submit(_start, path, function, item): index for index, (path, item) in enumerate(zip(logs, items, strict=True))}
         results: dict[int, Result] = {}
         try:
+            with _without_interrupts():
+                futures = {pool.submit(_start, path, function, item): index for index, (path, item) in enumerate(zip(logs, items, strict=True))}
             for future in log.progress(as_completed(futures), f"{len(items)} jobs", total=len(items)):
                 index = futures[future]
                 results[index] = future.result()
@@ -123,9 +123,9 @@ def answers(function: Callable[[Item], Result], items: Sequence[Item], n_jobs: i
         return
     os.environ.update(ONE_THREAD)
     with ProcessPoolExecutor(max_workers=min(n_jobs, len(items)), mp_context=multiprocessing.get_context("spawn"), initializer=die_with_parent) as pool:
-        with _without_interrupts():
-            futures = [pool.submit(function, item) for item in items]
         try:
+            with _without_interrupts():
+                futures = [pool.submit(function, item) for item in items]
             for future in futures:
                 yield future.result()
         except BrokenProcessPool as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 from cgs.base import log
 from cgs.base.errors import CgsError, ToolError
-from cgs.base.jobs import ONE_THREAD
+from cgs.base.jobs import ONE_THREAD, die_with_parent
 from cgs.gmm.chunk import AlignedUtterance, Chunk
 
 N_CHUNKS = 16
@@ -100,13 +100,13 @@ class Workers:
         for pipe in self.pipes:
             pipe.close()
         for process in self.processes:
-            if kind is not None:
-                process.terminate()
+            process.kill()  # it holds nothing that was not received
             process.join()
 
 
 def _serve(pipe: Connection, log_file: Path) -> None:
     """A worker's life: load chunks, then answer each call with one message a chunk, until the pipe closes."""
+    die_with_parent()
     log.to_file(log_file)
     chunks: list[Chunk] = []
     while True:

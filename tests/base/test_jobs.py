@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,14 @@ def test_answers_come_in_order_from_processes_that_live_on() -> None:
 def test_answers_of_a_process_that_died() -> None:
     with pytest.raises(ToolError, match="died without a word"):
         list(answers(die, [1, 2, 3], 2))
+
+
+def test_a_process_that_died_before_all_was_asked_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", broken)
+    with pytest.raises(ToolError, match="a job died"):
+        run_jobs(square, [1], ["a"], 1, tmp_path)
+    with pytest.raises(ToolError, match="died without a word"):
+        list(answers(square, [1, 2], 2))
