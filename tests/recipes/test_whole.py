@@ -205,8 +205,11 @@ def test_changed_option_makes_exactly_the_later_stages_stale(whole: Path) -> Non
     assert stale == {"9-hardware", "10-report"}
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_numbers_with_any_number_of_jobs(whole: Path, tmp_path: Path) -> None:
-    """A second experiment, one job at a time, compared where no path of the experiment is part of the content."""
+    """A second experiment, one job at a time, compared where no path of the experiment is part of the content.
+
+    Stage by stage, what is killed and resumed below shows the same."""
     run(tmp_path / "exp", "--nj", "1")
     for stage in ("2-lang", "5-acoustic", "6-keyword", "7-pack", "8-decode", "9-hardware"):
         one, other = ({name: held for name, held in results(exp, stage).items() if not name.endswith(".scp")} for exp in (tmp_path / "exp", whole))
@@ -215,13 +218,14 @@ def test_same_seed_gives_the_same_numbers_with_any_number_of_jobs(whole: Path, t
 
 @pytest.mark.parametrize("stage", range(len(STAGE_DIRS)), ids=STAGE_DIRS)
 def test_killed_and_resumed_equals_unbroken(whole: Path, stage: int) -> None:
+    """Begun with two jobs at a time and ended with one, each stage has the files that two have made."""
     unbroken = results(whole, STAGE_DIRS[stage])
     kept = whole.with_name("kept")
     shutil.rmtree(kept, ignore_errors=True)
     shutil.move(whole / STAGE_DIRS[stage], kept)
     only = ("--stage", str(stage), "--stop-stage", str(stage))
     kill_in_the_middle(command(whole, *only), whole / STAGE_DIRS[stage], _seconds(kept) * 0.5)
-    run(whole, *only)
+    run(whole, *only, "--nj", "1")
     assert results(whole, STAGE_DIRS[stage]) == unbroken
 
 
