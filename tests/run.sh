@@ -6,4 +6,4 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$here"
 workers=$(nproc)    # before the next line, which would make it 1
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-exec "${CGS_VENV:-$here/.venv}/bin/python" -m pytest -n "$workers" --dist loadfile "$@"
+exec "${CGS_VENV:-$here/.venv}/bin/python" -m pytest -n "$workers" --max-worker-restart 0 --dist loadfile "$@"
