@@ -16,25 +16,27 @@ if TYPE_CHECKING:
     from cgs.decode.adaptation import Adapted
 
 ADAPT_PARTS = 8
-"""Groups of speakers that a split is adapted to in."""
+"""Groups, at most, that a split's speakers are adapted to in."""
 
 
 def make_adaptation(exp: Experiment) -> None:
     """The transforms of every speaker of dev and the test splits, several groups of speakers at a time."""
+    from cgs.feats.load import read_utt2spk
     from cgs.gmm.adapted import write_fmllr
 
     with adapt_unit(exp).writing() as out:
         splits = ["dev", *test_splits(exp)]
         usual_phone = _usual_phone(exp)
-        items = [(exp, out / PARTS, split, part, usual_phone) for split in splits for part in range(ADAPT_PARTS)]
+        n_speakers = {split: len(set(read_utt2spk(exp.root / "3-feats" / f"utt2spk_{split}").values())) for split in splits}
+        items = [(exp, out / PARTS, split, part, usual_phone) for split in splits for part in range(min(ADAPT_PARTS, n_speakers[split]))]
         told = run_jobs(_adapt_part, items, [f"adapt-{split}.{part}" for _, _, split, part, _ in items], exp.n_jobs, exp.log_dir(8))
-        for index, split in enumerate(splits):
-            mine = told[index * ADAPT_PARTS : (index + 1) * ADAPT_PARTS]
-            write_fmllr(out, split, {speaker: matrix for part in mine for speaker, matrix in part.fmllr.items()}, exp.root / ADAPT_UNIT)
-        spent = {split: sum(part.seconds for part in told[i * ADAPT_PARTS : (i + 1) * ADAPT_PARTS]) for i, split in enumerate(splits)}
-        lengths: dict[str, dict[str, float]] = {split: {} for split in splits}
-        for (_, _, split, *_), part in zip(items, told, strict=True):
-            lengths[split] |= part.phone_length
+        spent: dict[str, float] = {}
+        lengths: dict[str, dict[str, float]] = {}
+        for split in splits:
+            parts = [part for (_, _, of, *_), part in zip(items, told, strict=True) if of == split]
+            write_fmllr(out, split, {speaker: matrix for part in parts for speaker, matrix in part.fmllr.items()}, exp.root / ADAPT_UNIT)
+            spent[split] = sum(part.seconds for part in parts)
+            lengths[split] = {speaker: length for part in parts for speaker, length in part.phone_length.items()}
         write_json(out / "adapt.json", {"processor_seconds": spent, "usual_phone_length": usual_phone, "phone_length": lengths})
         shutil.rmtree(out / PARTS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from cgs.base.experiment import Experiment, labels_unit, network_unit
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from cgs.gmm.align import Alignment
 
 PARTS = 8
-"""Pieces of a split, each one job."""
+"""Pieces of a split, at most, each one job."""
+LEAST = 50
+"""Utterances that are worth starting a job for."""
 
 
 def unit(exp: Experiment, labels: str) -> Unit:
@@ -30,6 +33,7 @@ def unit(exp: Experiment, labels: str) -> Unit:
 def make(exp: Experiment, labels: str) -> None:
     """Align the training speech by the network of a system, unless that has been done; nothing for "gmm", whose alignment is stage 4's."""
     from cgs.data.copies import SPEED_SPLIT
+    from cgs.feats.load import read_utt2spk
     from cgs.feats.rate import read_rates
     from cgs.gmm.align import check_failed, summary, write_alignments
     from cgs.lang.lang import load_lang
@@ -41,8 +45,9 @@ def make(exp: Experiment, labels: str) -> None:
     with made.writing() as out:
         report = {}
         for split in splits:
-            items = [(exp, labels, split, part) for part in range(PARTS)]
-            told = run_jobs(_align_part, items, [f"align-{labels}-{split}.{part}" for part in range(PARTS)], exp.n_jobs, exp.log_dir(5))
+            n_parts = min(PARTS, math.ceil(len(read_utt2spk(exp.root / "3-feats" / f"utt2spk_{split}")) / LEAST))
+            items = [(exp, labels, split, part, n_parts) for part in range(n_parts)]
+            told = run_jobs(_align_part, items, [f"align-{labels}-{split}.{part}" for part in range(n_parts)], exp.n_jobs, exp.log_dir(5))
             aligned = [alignment for part, _ in told for alignment in part]
             failed = [name for _, names in told for name in names]
             check_failed(split, failed, len(aligned) + len(failed), exp.recipe.align.max_failed_fraction)
@@ -52,7 +57,7 @@ def make(exp: Experiment, labels: str) -> None:
         write_json(out / "align.json", report)
 
 
-def _align_part(item: tuple[Experiment, str, str, int]) -> tuple[list[Alignment], list[str]]:
+def _align_part(item: tuple[Experiment, str, str, int, int]) -> tuple[list[Alignment], list[str]]:
     """Align one piece of a split. Returns: alignments in the order of the corpus, and the ids of utterances that have none."""
     from cgs.data.copies import SPEED_SPLIT, speed_copies
     from cgs.data.datadir import read_data_dir
@@ -60,7 +65,7 @@ def _align_part(item: tuple[Experiment, str, str, int]) -> tuple[list[Alignment]
     from cgs.decode.scores import NetworkScores
     from cgs.nn.examples import acoustic_features
 
-    exp, labels, split, part = item
+    exp, labels, split, part, n_parts = item
     transcripts = read_data_dir(exp.root / "1-data" / "train")
     if split == SPEED_SPLIT:
         transcripts = speed_copies(transcripts, exp.recipe.feats.speeds)
@@ -69,6 +74,6 @@ def _align_part(item: tuple[Experiment, str, str, int]) -> tuple[list[Alignment]
     scores = NetworkScores("float", network, exp.root)
     realigner = Realigner(exp.root / "2-lang", exp.root / "4-align", exp.recipe.align.beam, exp.recipe.align.retry_beam)
     names = list(features)
-    names = names[part * len(names) // PARTS : (part + 1) * len(names) // PARTS]
+    names = names[part * len(names) // n_parts : (part + 1) * len(names) // n_parts]
     found = {name: realigner.align(name, transcripts[name].words, scores.log_likelihoods(features[name])) for name in names}
     return [alignment for alignment in found.values() if alignment], [name for name, alignment in found.items() if alignment is None]
