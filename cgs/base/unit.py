@@ -21,6 +21,8 @@ from cgs.base.units import duration
 
 STAMP = "stamp.json"
 PLAN = "plan.json"
+LONGEST_TOLD = 200
+"""Characters that two values of an option may take where it is told that it changed."""
 
 
 def flat(options: Any, prefix: str = "") -> dict[str, Any]:
@@ -164,5 +166,10 @@ def _jsonable(value: Any) -> Any:
 
 
 def _changed(kind: str, old: dict[str, Any], new: dict[str, Any], values: bool = True) -> list[str]:
-    names = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    return [f"{kind} {name} {f'{old.get(name)!r} -> {new.get(name)!r}' if values else 'changed'}" for name in names]
+    """One text for each difference, with both values where they are short enough to be read."""
+    texts = []
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            told = f"{old.get(name)!r} -> {new.get(name)!r}"
+            texts.append(f"{kind} {name} {told if values and len(told) <= LONGEST_TOLD else 'changed'}")
+    return texts

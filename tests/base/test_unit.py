@@ -57,6 +57,11 @@ def test_input_not_made_is_an_error(tmp_path: Path) -> None:
         make(unit(tmp_path, "5-b", inputs=("3-a",)))
 
 
+def test_a_long_value_that_changed_is_not_told(tmp_path: Path) -> None:
+    make(unit(tmp_path, x=list(range(100))))
+    assert unit(tmp_path, x=list(range(101))).why_stale() == "option x changed"
+
+
 def test_altered_input_is_an_error_even_where_its_size_is_the_same(tmp_path: Path) -> None:
     make(unit(tmp_path, "3-a"), "good")
     (tmp_path / "3-a" / "f.txt").write_text("evil")
