@@ -120,6 +120,13 @@ def test_every_step_below_the_aligning_model_is_a_row(whole: Path) -> None:
     assert "## Step by step" in (whole / "10-report" / "RESULTS.md").read_text()
 
 
+def test_there_is_a_job_for_each_speaker_to_adapt_to_and_no_more(whole: Path) -> None:
+    logs = sorted(path.name for path in (whole / "log" / STAGE_DIRS[8]).glob("adapt-*.log"))
+    assert logs == [*(f"adapt-dev.{part}.log" for part in range(2)), *(f"adapt-test.{part}.log" for part in range(4))]
+    for split, n_speakers in (("dev", 2), ("test", 4)):
+        assert len(read_archive(whole / STAGE_DIRS[8] / "adapt" / f"fmllr_{split}.scp")) == n_speakers
+
+
 def test_networks_learn_and_packing_keeps_what_they_learnt(whole: Path) -> None:
     """Clean, few voices, 120 sentences: every model recognises most words, and fixed point costs little."""
     rows = json.loads((whole / "10-report" / "results.json").read_text())["rows"]
