@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 PARTS = 8
 """Pieces of a split, at most, each one job."""
-LEAST = 50
-"""Utterances that are worth starting a job for."""
 
 
 def unit(exp: Experiment, labels: str) -> Unit:
@@ -33,6 +31,7 @@ def unit(exp: Experiment, labels: str) -> Unit:
 def make(exp: Experiment, labels: str) -> None:
     """Align the training speech by the network of a system, unless that has been done; nothing for "gmm", whose alignment is stage 4's."""
     from cgs.data.copies import SPEED_SPLIT
+    from cgs.feats.extract import MIN_PIECE
     from cgs.feats.load import read_utt2spk
     from cgs.feats.rate import read_rates
     from cgs.gmm.align import check_failed, summary, write_alignments
@@ -45,7 +44,7 @@ def make(exp: Experiment, labels: str) -> None:
     with made.writing() as out:
         report = {}
         for split in splits:
-            n_parts = min(PARTS, math.ceil(len(read_utt2spk(exp.root / "3-feats" / f"utt2spk_{split}")) / LEAST))
+            n_parts = min(PARTS, math.ceil(len(read_utt2spk(exp.root / "3-feats" / f"utt2spk_{split}")) / MIN_PIECE))
             items = [(exp, labels, split, part, n_parts) for part in range(n_parts)]
             told = run_jobs(_align_part, items, [f"align-{labels}-{split}.{part}" for part in range(n_parts)], exp.n_jobs, exp.log_dir(5))
             aligned = [alignment for part, _ in told for alignment in part]
